@@ -1,0 +1,34 @@
+"""Builds the Cython parts; everything else is in pyproject.toml.
+
+`POLYWIRE_EXT=polywire.wire.http2` builds one extension only.
+"""
+
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+FLAGS = ["-O3", "-fno-plt", "-fvisibility=hidden", "-g0"]
+
+EXTENSIONS = {
+    "polywire.wire.headers": [],
+    "polywire.wire.http1": [],
+    "polywire.wire.http2": ["nghttp2"],
+    "polywire.codec._protobuf": [],
+    "polywire.codec._check": [],
+    "polywire.runtime._eager": [],
+}
+
+
+def extension(name: str, libraries: list[str]) -> Extension:
+    path = os.path.join("src", *name.split(".")) + ".pyx"
+    return Extension(name, [path], libraries=libraries, extra_compile_args=FLAGS)
+
+
+wanted = os.environ.get("POLYWIRE_EXT")
+extensions = [
+    extension(name, libraries)
+    for name, libraries in EXTENSIONS.items()
+    if wanted in (None, name) and os.path.exists(os.path.join("src", *name.split(".")) + ".pyx")
+]
+setup(ext_modules=cythonize(extensions, include_path=["src"], compiler_directives={"language_level": "3"}))

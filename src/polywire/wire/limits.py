@@ -1,0 +1,29 @@
+"""Every limit of the HTTP engines, with its default. Limits raise before memory is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    max_target_bytes: int = 8 * 1024
+    """Request line's target: 414 beyond it."""
+    max_header_bytes: int = 32 * 1024
+    """All field lines together (HTTP/2: names + values + 32 each, RFC 9113 §6.5.2): 431 beyond it."""
+    max_headers: int = 128
+    """Number of fields: 431 beyond it."""
+    max_buffered_body_bytes: int = 256 * 1024
+    """Body bytes of one request held unread before the peer gets no more credit (HTTP/2's stream window)."""
+    max_connection_window_bytes: int = 1024 * 1024
+    """HTTP/2: unread body bytes of one connection."""
+    max_concurrent_streams: int = 128
+    """HTTP/2: streams open at once; HTTP/1.1: pipelined requests taken before reading pauses."""
+    max_requests_per_batch: int = 64
+    """Requests handed up in one receive_data before the engine yields to others."""
+    max_glitches: int = 256
+    """HTTP/2: suspicious frames (empty DATA, PING, SETTINGS, PRIORITY, resets, window updates) per second before GOAWAY."""
+    max_resets: int = 200
+    """HTTP/2: streams reset (by either side) per second before GOAWAY ENHANCE_YOUR_CALM."""
+    high_water_bytes: int = 64 * 1024
+    low_water_bytes: int = 16 * 1024
