@@ -14,8 +14,11 @@ EXTENSIONS = {
     "polywire.wire.headers": [],
     "polywire.wire.http1": [],
     "polywire.wire.http2": ["nghttp2"],
+    "polywire.codec._times": [],
+    "polywire.codec._tables": [],
     "polywire.codec._protobuf": [],
-    "polywire.codec._check": [],
+    "polywire.codec._json_read": [],
+    "polywire.codec._json_write": [],
     "polywire.runtime._eager": [],
 }
 
@@ -31,4 +34,8 @@ extensions = [
     for name, libraries in EXTENSIONS.items()
     if wanted in (None, name) and os.path.exists(os.path.join("src", *name.split(".")) + ".pyx")
 ]
-setup(ext_modules=cythonize(extensions, include_path=["src"], compiler_directives={"language_level": "3"}))
+jobs = len(os.sched_getaffinity(0))
+setup(
+    ext_modules=cythonize(extensions, include_path=["src"], compiler_directives={"language_level": "3"}, nthreads=jobs),
+    options={"build_ext": {"parallel": jobs}},
+)

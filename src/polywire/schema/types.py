@@ -102,6 +102,7 @@ class EnumType:
     cls: type[enum.Enum]
     values: tuple[EnumValue, ...]
     doc: str = ""
+    reserved: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,7 @@ class UnionType:
     cls: type[Any]
     members: tuple[UnionMember, ...] = field(repr=False)
     doc: str = ""
+    reserved: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -200,7 +202,7 @@ class ResultForm(enum.Enum):
     EMPTY = "empty"
     """None: an empty message, 204 in REST."""
     WRAPPED = "wrapped"
-    """A scalar, list, map, enum, union or optional: field `value` (`values` for lists and maps) of a generated message."""
+    """A scalar, list, map, enum, union or optional: field `value` (`values` for lists, maps) of a generated message."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,6 +14,9 @@ An engine (`Http1Connection`, `Http2Connection`) is bytes in, bytes out and know
     engine.want_read               # False: the driver should pause reading (pipelining limit, unread body)
     engine.open_requests           # how many sinks are open
     engine.last_activity_marker    # an int that grows with every complete request head; drivers time idleness with it
+    engine.awaiting_head           # bool: a request head has begun and is not complete; drivers time it
+    engine.awaiting_body           # bool: body is missing that the peer has credit to send; drivers time it
+    engine.timeout()               # the peer did not go on with what is awaited: HTTP/1.1 answers 408 and closes, HTTP/2 GOAWAY
     engine.on_output               # attribute: a callable without arguments, called when output appears outside of
                                    # receive_data (a handler that suspended answers); the driver then flushes once a turn
 """

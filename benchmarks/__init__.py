@@ -1,0 +1,1 @@
+"""Polywire and its peers, measured side by side: `make bench`."""

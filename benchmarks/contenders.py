@@ -1,0 +1,118 @@
+"""Who takes part, how each is started, and what is measured."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+POLYWIRE_PYTHON = ROOT / ".venv" / "bin" / "python"
+POLYWIRE = "polywire"
+
+
+@dataclass(frozen=True)
+class Contender:
+    name: str
+    command: tuple[str, ...]
+    """`{port}` stands for the port to listen on."""
+    package: str
+    """Whose version the report names."""
+    rest: bool = False
+    grpc: bool = False
+    http2: bool = True
+    limit: bool = False
+    """Not a peer but a ceiling: it does none of the work of a framework."""
+
+
+def _module(name: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name, *arguments)
+
+
+def _granian(interface: str, target: str) -> tuple[str, ...]:
+    options = ("--loop", "uvloop", "--no-ws", "--log-level", "warning", "--backlog", "4096")
+    return _module("granian", "--interface", interface, *options, "--port", "{port}", target)
+
+
+CONTENDERS = (
+    Contender(
+        POLYWIRE,
+        (
+            str(POLYWIRE_PYTHON.with_name("polywire")),
+            "serve",
+            str(ROOT / "benchmarks" / "polywire_app.py") + ":app",
+            *("--no-access-log", "--host", "127.0.0.1", "--port", "{port}"),
+        ),
+        "polywire",
+        rest=True,
+        grpc=True,
+    ),
+    Contender(
+        "FastAPI + uvicorn",
+        _module(
+            "uvicorn",
+            "benchmarks.peers.fastapi_app:app",
+            *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
+            *("--backlog", "4096", "--port", "{port}"),
+        ),
+        "fastapi",
+        rest=True,
+        http2=False,
+    ),
+    Contender("Starlette + Granian", _granian("asgi", "benchmarks.peers.starlette_app:app"), "starlette", rest=True),
+    Contender("Granian RSGI, bare", _granian("rsgi", "benchmarks.peers.rsgi_app:app"), "granian", rest=True),
+    Contender(
+        "uvloop + httptools, bare",
+        _module("benchmarks.peers.httptools_server", "{port}"),
+        "httptools",
+        rest=True,
+        http2=False,
+        limit=True,
+    ),
+    Contender("grpcio.aio", _module("benchmarks.peers.grpcio_server", "{port}"), "grpcio", grpc=True),
+    Contender("grpclib", _module("benchmarks.peers.grpclib_server", "{port}"), "grpclib", grpc=True),
+    Contender(
+        "connectrpc + pyvoy",
+        (str(Path(sys.executable).with_name("pyvoy")), "benchmarks.peers.connect_app:app", "--port", "{port}"),
+        "connectrpc",
+        grpc=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing measured: a request, and how many of it are under way at once."""
+
+    key: str
+    group: str
+    title: str
+    count: int
+    """Users in the answer; 0: the one user of `get_user`."""
+    connections: int
+    streams: int
+    """Requests under way on each connection."""
+    protocol: str
+    """"http1", "http2" or "grpc"."""
+
+    @property
+    def target(self) -> str:
+        if self.protocol == "grpc":
+            return f"/user.UserService/{'GetUsers' if self.count else 'GetUser'}"
+        return f"/v1/users?count={self.count}" if self.count else "/v1/users/42"
+
+    def accepts(self, contender: Contender) -> bool:
+        if self.protocol == "grpc":
+            return contender.grpc
+        return contender.rest and (contender.http2 or self.protocol == "http1")
+
+
+ROWS = (
+    Row("rest-http1", "rest", "REST GET, HTTP/1.1, 32 connections", 0, 32, 1, "http1"),
+    Row("rest-http2", "rest", "REST GET, HTTP/2, 4 x 16 streams", 0, 4, 16, "http2"),
+    Row("grpc-4x16", "grpc", "gRPC unary, 4 x 16 streams", 0, 4, 16, "grpc"),
+    Row("grpc-32x1", "grpc", "gRPC unary, 32 x 1 stream", 0, 32, 1, "grpc"),
+    *(Row(f"rest-{n}-users", "size", f"REST, {n:,} users an answer", n, 32, 1, "http1") for n in (1, 100, 1000)),
+    *(Row(f"grpc-{n}-users", "size", f"gRPC, {n:,} users an answer", n, 4, 16, "grpc") for n in (1, 100, 1000)),
+)
+GROUPS = ("rest", "grpc", "size", "start")

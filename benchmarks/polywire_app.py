@@ -1,0 +1,65 @@
+"""`user.UserService` without a database: what `make bench` measures, and a small service to play with.
+
+    polywire serve benchmarks/polywire_app.py:app
+"""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from polywire import App, Int32, Message, Service, Unauthenticated, query
+
+if TYPE_CHECKING:
+    from polywire import Call, Invoke
+
+
+class User(Message):
+    id: Int32
+    name: str
+    email: str
+    age: Int32 | None = None
+
+
+class UserList(Message):
+    users: list[User]
+
+
+class UserService(Service, package="user"):
+    @query("GET /v1/users/{id}")
+    async def get_user(self, id: Annotated[Int32, Meta(ge=1)]) -> User:
+        return User(id=id, name="Alice", email="alice@example.com", age=30)
+
+    @query("GET /v1/users")
+    async def get_users(self, count: Annotated[Int32, Meta(ge=1, le=1000)]) -> UserList:
+        return UserList(
+            users=[User(id=i, name="Alice", email="alice@example.com", age=30) for i in range(1, count + 1)]
+        )
+
+
+class Timing:
+    """Counts the calls and the time that they take: what a metrics or logging interceptor does."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.total_ns = 0
+
+    async def __call__(self, call: Call, proceed: Invoke) -> Any:
+        started = perf_counter_ns()
+        try:
+            return await proceed(call)
+        finally:
+            self.calls += 1
+            self.total_ns += perf_counter_ns() - started
+
+
+async def authenticate(call: Call, proceed: Invoke) -> Any:
+    """Refuses a revoked token; callers without one are let in."""
+    if call.metadata.get("authorization") == "Bearer revoked":
+        raise Unauthenticated("this token was revoked", reason="TOKEN_REVOKED")
+    return await proceed(call)
+
+
+app = App(UserService(), name="users", interceptors=[Timing(), authenticate])

@@ -1,0 +1,162 @@
+"""What was measured, and what was to be reached."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from importlib import metadata
+from statistics import median
+from typing import Any
+
+from benchmarks.contenders import CONTENDERS, POLYWIRE, Row
+from benchmarks.load import Measured
+
+LIMITS = frozenset(contender.name for contender in CONTENDERS if contender.limit)
+
+
+@dataclass
+class Series:
+    """The runs of one contender in one row."""
+
+    runs: list[Measured] = field(default_factory=list)
+    trouble: str = ""
+    """What went wrong, where it stands without a figure."""
+    note: str = ""
+    """Why it was not asked to take part."""
+
+    @property
+    def per_second(self) -> float:
+        return median(run.per_second for run in self.runs) if self.runs else 0.0
+
+    @property
+    def p50_ms(self) -> float:
+        return median(run.p50_ms for run in self.runs) if self.runs else 0.0
+
+    @property
+    def p99_ms(self) -> float:
+        return median(run.p99_ms for run in self.runs) if self.runs else 0.0
+
+
+@dataclass
+class Start:
+    seconds: list[float] = field(default_factory=list)
+    memory_bytes: int = 0
+
+
+@dataclass
+class Results:
+    rows: dict[Row, dict[str, Series]] = field(default_factory=dict)
+    starts: dict[str, Start] = field(default_factory=dict)
+    import_s: float | None = None
+    troubles: dict[str, str] = field(default_factory=dict)
+    """Contenders that could not take part at all, and why."""
+
+    def row(self, key: str) -> dict[str, Series]:
+        return next((series for row, series in self.rows.items() if row.key == key), {})
+
+    def ratio(self, key: str, peer: str) -> float | None:
+        """Polywire's requests per second over the peer's; None where either is missing."""
+        row = self.row(key)
+        if POLYWIRE not in row or peer not in row or not row[POLYWIRE].runs or not row[peer].runs:
+            return None
+        return row[POLYWIRE].per_second / row[peer].per_second
+
+
+@dataclass(frozen=True)
+class Target:
+    title: str
+    wanted: str
+    seen: str
+    reached: bool
+
+
+RATIOS = (
+    ("rest-http1", "FastAPI + uvicorn", 8.0),
+    ("rest-http1", "Granian RSGI, bare", 1.6),
+    ("rest-http2", "Granian RSGI, bare", 2.0),
+    ("grpc-4x16", "grpcio.aio", 30.0),
+    ("grpc-32x1", "grpcio.aio", 18.0),
+    ("rest-100-users", "FastAPI + uvicorn", 10.0),
+    ("grpc-100-users", "grpcio.aio", 8.0),
+)
+LATENCY_ROWS = ("rest-http1", "rest-http2", "grpc-4x16", "grpc-32x1")
+
+
+def targets(results: Results) -> list[Target]:
+    """Every figure that was to be reached, of those that this run measured."""
+    found = []
+    titles = {row.key: row.title for row in results.rows}
+    for key, peer, wanted in RATIOS:
+        ratio = results.ratio(key, peer)
+        if ratio is not None:
+            title = f"{titles[key]}: against {peer}"
+            found.append(Target(title, f"{wanted:g}x", f"{ratio:.1f}x", ratio >= wanted))
+    for key in LATENCY_ROWS:
+        row = results.row(key)
+        peers = [s.p99_ms for name, s in row.items() if s.runs and name != POLYWIRE and name not in LIMITS]
+        if peers and POLYWIRE in row and row[POLYWIRE].runs:
+            seen, best = row[POLYWIRE].p99_ms, min(peers)
+            found.append(Target(f"{titles[key]}: p99", f"{best:.2f} ms", f"{seen:.2f} ms", seen <= best))
+    if results.import_s is not None:
+        found.append(_below("import polywire", results.import_s * 1000, 150, "ms"))
+    start = results.starts.get(POLYWIRE)
+    if start is not None:
+        found.append(_below("start to first answer", median(start.seconds) * 1000, 500, "ms"))
+        found.append(_below("memory at rest", start.memory_bytes / 1e6, 45, "MB"))
+    return found
+
+
+def _below(title: str, seen: float, limit: float, unit: str) -> Target:
+    return Target(title, f"under {limit:g} {unit}", f"{seen:.0f} {unit}", seen < limit)
+
+
+def as_json(results: Results, rounds: int, seconds: int) -> dict[str, Any]:
+    """The whole result for machines. It names no folder and no host."""
+    return {
+        "machine": machine(),
+        "python": platform.python_version(),
+        "versions": versions(),
+        "rounds": rounds,
+        "seconds": seconds,
+        "rows": [
+            {
+                "key": row.key,
+                "title": row.title,
+                "contenders": {
+                    name: {
+                        "per_second": round(series.per_second, 1),
+                        "p50_ms": round(series.p50_ms, 3),
+                        "p99_ms": round(series.p99_ms, 3),
+                        "runs_per_second": [round(run.per_second, 1) for run in series.runs],
+                        **({"trouble": series.trouble or series.note} if not series.runs else {}),
+                    }
+                    for name, series in rows.items()
+                },
+            }
+            for row, rows in results.rows.items()
+        ],
+        "start": {
+            name: {"first_answer_s": round(median(start.seconds), 3), "memory_bytes": start.memory_bytes}
+            for name, start in results.starts.items()
+        },
+        "import_s": None if results.import_s is None else round(results.import_s, 4),
+        "not_run": results.troubles,
+        "targets": [vars(target) for target in targets(results)],
+    }
+
+
+def machine() -> str:
+    """The processor and the kernel."""
+    model = platform.machine()
+    try:
+        with open("/proc/cpuinfo") as cpuinfo:
+            model = next((line.partition(":")[2].strip() for line in cpuinfo if line.startswith("model name")), model)
+    except OSError:
+        pass
+    return f"{model}, {platform.system()} {platform.release().split('-')[0]}"
+
+
+def versions() -> dict[str, str]:
+    """Of the peers and what carries them, as installed."""
+    packages = {contender.package for contender in CONTENDERS} - {POLYWIRE}
+    return {name: metadata.version(name) for name in sorted(packages | {"uvicorn", "uvloop", "pyvoy", "pydantic"})}

@@ -1,0 +1,126 @@
+"""Content codings (RFC 9110 §8.4): which one to answer with, and both directions of each."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from typing import Any
+
+from polywire.errors import MalformedInput, ResourceExhausted, TOO_LARGE
+
+SMALLEST_COMPRESSED_BYTES = 1024
+"""Below this a compressed body saves no packet."""
+ACCEPTED = "zstd, gzip"
+_CACHE_SIZE = 512
+_chosen: dict[str, str | None] = {}
+_STEP = 64 * 1024
+
+
+def choose_coding(accept_encoding: str) -> str | None:
+    """The coding to answer with by `Accept-Encoding` (RFC 9110 §12.5.3): "zstd", "gzip", or None for identity."""
+    try:
+        return _chosen[accept_encoding]
+    except KeyError:
+        pass
+    weights = _weights(accept_encoding)
+    other = weights.get("*", 0.0)
+    best: str | None = None
+    best_weight = weights.get("identity", 0.0)
+    for coding in ("zstd", "gzip"):
+        weight = weights.get(coding, other)
+        if weight > 0 and (best is None and weight >= best_weight or weight > best_weight):
+            best, best_weight = coding, weight
+    if len(_chosen) < _CACHE_SIZE:
+        _chosen[accept_encoding] = best
+    return best
+
+
+def _weights(header: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for item in header.split(","):
+        coding, _, parameter = item.partition(";")
+        name, _, value = parameter.strip().partition("=")
+        weight = 1.0
+        if name.strip().lower() == "q":
+            try:
+                weight = min(1.0, max(0.0, float(value)))
+            except ValueError:
+                weight = 0.0
+        weights["gzip" if coding.strip().lower() == "x-gzip" else coding.strip().lower()] = weight
+    return weights
+
+
+def compress(coding: str, data: bytes) -> bytes:
+    """coding: "zstd" or "gzip"."""
+    if coding == "zstd":
+        compressed: bytes = _zstd().compress(data, 3)
+        return compressed
+    return gzip.compress(data, 1, mtime=0)
+
+
+def decompress(coding: str, data: bytes, limit_bytes: int) -> bytes:
+    """The whole decompressed body, never holding more than limit_bytes and one step of it.
+
+    Raises ResourceExhausted (TOO_LARGE) for more, MalformedInput for data that is not in that coding.
+    """
+    try:
+        return _inflate_zstd(data, limit_bytes) if coding == "zstd" else _inflate_gzip(data, limit_bytes)
+    except (zlib.error, EOFError, ValueError) as error:
+        raise MalformedInput(f"the body is not valid {coding}") from error
+
+
+def _inflate_gzip(data: bytes, limit_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    total = 0
+    while data:
+        inflater = zlib.decompressobj(wbits=31)
+        while not inflater.eof:
+            part = inflater.decompress(data, _STEP)
+            data = inflater.unconsumed_tail
+            total += len(part)
+            if total > limit_bytes:
+                raise _too_large(limit_bytes)
+            parts.append(part)
+            if not inflater.eof and not part and not data:
+                raise EOFError
+        data = inflater.unused_data
+    return b"".join(parts)
+
+
+def _inflate_zstd(data: bytes, limit_bytes: int) -> bytes:
+    zstd = _zstd()
+    parts: list[bytes] = []
+    total = 0
+    # A window of 8 MiB is what RFC 9659 lets a peer ask for.
+    options = {zstd.DecompressionParameter.window_log_max: 23}
+    try:
+        while data:
+            inflater = zstd.ZstdDecompressor(options=options)
+            chunk = data
+            while not inflater.eof:
+                part = inflater.decompress(chunk, _STEP)
+                chunk = b""
+                total += len(part)
+                if total > limit_bytes:
+                    raise _too_large(limit_bytes)
+                parts.append(part)
+                if not inflater.eof and not part and inflater.needs_input:
+                    raise EOFError
+            data = inflater.unused_data
+    except zstd.ZstdError as error:
+        raise MalformedInput("the body is not valid zstd") from error
+    return b"".join(parts)
+
+
+def _too_large(limit_bytes: int) -> ResourceExhausted:
+    return ResourceExhausted(f"the decompressed body is larger than {limit_bytes} bytes", reason=TOO_LARGE)
+
+
+def _zstd() -> Any:
+    # Imported at first use: few processes ever need it.
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd

@@ -1,0 +1,305 @@
+"""One HTTP request and its answer, whatever the HTTP version."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Protocol
+
+from polywire.errors import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, ResourceExhausted, RpcError, Unimplemented
+from polywire.http.compression import ACCEPTED, SMALLEST_COMPRESSED_BYTES, choose_coding, compress, decompress
+from polywire.request_id import request_id
+
+if TYPE_CHECKING:
+    from polywire.wire.headers import HeaderBlock, Headers
+    from polywire.wire.sink import Sink
+
+NO_ERROR = 0
+"""RFC 9113 §7, for `reset`."""
+INTERNAL_ERROR = 2
+CANCEL = 8
+
+Extra = tuple[tuple[bytes, bytes], ...]
+
+
+class Gone(ConnectionError):
+    """The peer has left in the middle of the exchange."""
+
+
+class Observer(Protocol):
+    """Told once when an answer is complete (or broken off, with status 499): counters and the access log."""
+
+    def __call__(self, exchange: Exchange) -> None: ...
+
+
+class Exchange:
+    """One request and the way to answer it, once.
+
+    Unary: `collect` the body, then `respond`; both work without suspending where the body is here already.
+    Streaming: `read` until b"", `start`, `write` and `drain`, `finish`. In one loop, never from other threads.
+    Text in the head, bytes in the body.
+    """
+
+    __slots__ = (
+        "_drained",
+        "_gone",
+        "_observer",
+        "_on_gone",
+        "_parts",
+        "_readable",
+        "_refuse",
+        "_request_id",
+        "_size",
+        "_then",
+        "headers",
+        "limit_bytes",
+        "method",
+        "path",
+        "peer",
+        "query",
+        "sent_body_bytes",
+        "sink",
+        "started_ns",
+        "status",
+    )
+
+    def __init__(self, sink: Sink, peer: Any, observer: Observer | None = None) -> None:
+        self.sink = sink
+        self.peer = peer
+        self.method = sink.method
+        self.headers: Headers = sink.headers
+        self.path, _, self.query = sink.target.partition("?")
+        self._observer = observer
+        self._request_id: str | None = None
+        self._then: Callable[[bytes], None] | None = None
+        self._on_gone: Callable[[], None] | None = None
+        self._readable: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._gone = False
+        self.status = 0
+        self.sent_body_bytes = 0
+        self.started_ns = perf_counter_ns()
+
+    @property
+    def authority(self) -> str:
+        return self.sink.authority
+
+    @property
+    def scheme(self) -> str:
+        return self.sink.scheme
+
+    @property
+    def version(self) -> str:
+        """`1.0`, `1.1` or `2`."""
+        return self.sink.version
+
+    @property
+    def tunnel(self) -> str | None:
+        return self.sink.tunnel
+
+    @property
+    def trailers(self) -> Headers | None:
+        """The request's trailers, once its body has been read to the end."""
+        return self.sink.trailers
+
+    @property
+    def request_id(self) -> str:
+        if self._request_id is None:
+            self._request_id = request_id(self.headers.get("x-request-id"))
+        return self._request_id
+
+    # -- the request's body
+
+    def collect(self, limit_bytes: int, then: Callable[[bytes], None], refuse: Callable[[RpcError], None]) -> None:
+        """Gather the whole body, decompressed, and call then(body): at once where it is here already.
+
+        limit_bytes bounds it as sent and as decompressed. Instead of `then`, refuse(error) is called once for a body
+        that is too large (TOO_LARGE), in an unknown coding (UNSUPPORTED_MEDIA_TYPE) or broken (MALFORMED).
+        Neither is called if the peer leaves first.
+        """
+        sink = self.sink
+        if not sink.has_body:
+            then(b"")
+            return
+        if sink.content_length > limit_bytes:
+            refuse(_too_large(limit_bytes))
+            return
+        if sink.ended:
+            body = sink.take()
+            sink.grant(len(body))
+            self._collected(body, limit_bytes, then, refuse)
+            return
+        self._then = then
+        self._refuse = refuse
+        self.limit_bytes = limit_bytes
+        self._parts: list[bytes] = []
+        self._size = 0
+        sink.receiver = self
+        self._gather()
+
+    def _gather(self) -> None:
+        sink = self.sink
+        part = sink.take()
+        self._size += len(part)
+        then, refuse = self._then, self._refuse
+        assert then is not None
+        if self._size > self.limit_bytes:
+            self._then = None
+            self._parts.clear()
+            refuse(_too_large(self.limit_bytes))
+            return
+        if part:
+            self._parts.append(part)
+        sink.grant(len(part))
+        if sink.ended:
+            body = b"".join(self._parts)
+            self._parts.clear()
+            self._then = None
+            self._collected(body, self.limit_bytes, then, refuse)
+
+    def _collected(
+        self, body: bytes, limit_bytes: int, then: Callable[[bytes], None], refuse: Callable[[RpcError], None]
+    ) -> None:
+        if len(body) > limit_bytes:
+            refuse(_too_large(limit_bytes))
+            return
+        coding = self.headers.get("content-encoding")
+        if coding is not None and coding != "identity":
+            coding = coding.lower()
+            if coding not in ("gzip", "x-gzip", "zstd"):
+                refuse(
+                    Unimplemented(
+                        f"content-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED}",
+                        reason=UNSUPPORTED_MEDIA_TYPE,
+                        metadata={"accept-encoding": ACCEPTED},
+                    )
+                )
+                return
+            try:
+                body = decompress(coding, body, limit_bytes)
+            except RpcError as error:
+                refuse(error)
+                return
+        then(body)
+
+    async def read(self) -> bytes:
+        """The next bytes of the body as sent, b"" at its end; the peer gets credit for as many.
+
+        Raises Gone if the peer leaves. Cancelled, nothing is lost.
+        """
+        sink = self.sink
+        while True:
+            part = sink.take()
+            if part:
+                sink.grant(len(part))
+                return part
+            if sink.ended:
+                return b""
+            if self._gone or sink.closed:
+                raise Gone("the peer has left")
+            sink.receiver = self
+            sink.grant(0)
+            self._readable = asyncio.get_running_loop().create_future()
+            try:
+                await self._readable
+            finally:
+                self._readable = None
+
+    # -- the answer
+
+    def respond(
+        self,
+        status: int,
+        block: HeaderBlock,
+        body: bytes,
+        extra: Extra = (),
+        trailers: HeaderBlock | None = None,
+        compressible: bool = False,
+    ) -> None:
+        """The whole answer at once. compressible: the body may be sent in a coding that the caller accepts."""
+        if compressible and len(body) >= SMALLEST_COMPRESSED_BYTES:
+            accepted = self.headers.get("accept-encoding")
+            coding = None if accepted is None else choose_coding(accepted)
+            if coding is not None:
+                body = compress(coding, body)
+                extra = (*extra, (b"content-encoding", coding.encode()))
+        self.status = status
+        self.sent_body_bytes = len(body)
+        self.sink.respond(status, block, body, extra, trailers)
+        if self._observer is not None:
+            self._observer(self)
+
+    def start(self, status: int, block: HeaderBlock, extra: Extra = ()) -> None:
+        """Send the head of a streamed answer."""
+        self.status = status
+        self.sink.send_head(status, block, extra)
+
+    def inform(self, status: int, block: HeaderBlock) -> None:
+        """Send an interim answer (1xx), such as 103 Early Hints."""
+        self.sink.send_head(status, block)
+
+    def write(self, data: bytes) -> bool:
+        """Queue body bytes; False: above the high-water mark, await `drain` before more."""
+        self.sent_body_bytes += len(data)
+        return self.sink.send_data(data)
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken enough of what is queued. Raises Gone if it leaves."""
+        sink = self.sink
+        if self._gone or sink.closed:
+            raise Gone("the peer has left")
+        sink.receiver = self
+        self._drained = asyncio.get_running_loop().create_future()
+        try:
+            await self._drained
+        finally:
+            self._drained = None
+
+    def finish(self, trailers: HeaderBlock | None = None) -> None:
+        """End a streamed answer."""
+        self.sink.send_end(trailers)
+        if self._observer is not None:
+            self._observer(self)
+
+    def reset(self, code: int) -> None:
+        """Break the exchange off with an error code of RFC 9113 §7; HTTP/1.1 closes the connection."""
+        self.sink.reset(code)
+
+    # -- what the engine tells
+
+    def watch(self, on_gone: Callable[[], None]) -> None:
+        """Call on_gone() if the peer leaves before the answer is complete; at once if it has left already."""
+        if self._gone:
+            on_gone()
+            return
+        self._on_gone = on_gone
+        self.sink.receiver = self
+
+    def on_readable(self) -> None:
+        if self._then is not None:
+            self._gather()
+        elif self._readable is not None and not self._readable.done():
+            self._readable.set_result(None)
+
+    def on_writable(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def on_gone(self) -> None:
+        self._gone = True
+        self._then = None
+        for waiter in (self._readable, self._drained):
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(Gone("the peer has left"))
+        if self._observer is not None:
+            self.status = self.status or 499
+            self._observer(self)
+            self._observer = None
+        if self._on_gone is not None:
+            on_gone, self._on_gone = self._on_gone, None
+            on_gone()
+
+
+def _too_large(limit_bytes: int) -> ResourceExhausted:
+    return ResourceExhausted(f"the body is larger than {limit_bytes} bytes", reason=TOO_LARGE)

@@ -1,0 +1,54 @@
+"""The page at `/docs`: reads `openapi.json` beside it, shows every operation and tries it; needs no other host."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from importlib import resources
+
+CONTENT_TYPE = "text/html; charset=utf-8"
+
+
+@functools.cache
+def docs_page() -> bytes:
+    """The whole page, style and script inside."""
+    page = _asset("page.html")
+    return page.replace("/*style*/", _asset("page.css"), 1).replace("/*script*/", _asset("page.js"), 1).encode()
+
+
+@functools.cache
+def docs_headers() -> tuple[tuple[str, str], ...]:
+    """The headers to send with the page: its type, and a policy under which nothing but its own script runs.
+
+    The policy names style and script by their hashes (CSP Level 3 §6.7.3), so that text from the contract could not
+    run even if it were ever written as markup.
+    """
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            f"style-src {_hash('page.css')}",
+            f"script-src {_hash('page.js')}",
+            "connect-src 'self'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
+    return (
+        ("content-type", CONTENT_TYPE),
+        ("content-security-policy", policy),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-cache"),
+    )
+
+
+def _hash(name: str) -> str:
+    digest = hashlib.sha256(_asset(name).encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _asset(name: str) -> str:
+    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")

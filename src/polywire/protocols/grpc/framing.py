@@ -1,0 +1,95 @@
+"""gRPC's length-prefixed messages: one flag byte, four bytes of length, the message."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+from typing import NamedTuple
+
+from polywire.errors import TOO_LARGE, Internal, InvalidArgument, MalformedInput, ResourceExhausted, Unimplemented
+from polywire.http.compression import decompress
+
+ACCEPTED_CODINGS = "identity,gzip"
+SMALLEST_COMPRESSED_BYTES = 1024
+_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+
+
+class Prefix(NamedTuple):
+    compressed: bool
+    length: int
+
+
+def frame(message: bytes) -> bytes:
+    """The message with its prefix, uncompressed."""
+    return len(message).to_bytes(5) + message
+
+
+def frame_gzip(message: bytes) -> bytes:
+    """The message with its prefix, compressed."""
+    packed = gzip.compress(message, 1, mtime=0)
+    return b"\x01" + len(packed).to_bytes(4) + packed
+
+
+def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
+    """The first five bytes. Raises MalformedInput for a bad flag, ResourceExhausted for a message above the limit."""
+    if data[0] > 1:
+        raise MalformedInput("the message's compression flag is neither 0 nor 1")
+    length = int.from_bytes(data[1:5])
+    if length > limit_bytes:
+        raise ResourceExhausted(f"the message is larger than {limit_bytes} bytes ({length})", reason=TOO_LARGE)
+    return Prefix(data[0] == 1, length)
+
+
+def unframe_one(body: bytes, limit_bytes: int, coding: str | None) -> bytes:
+    """The single message of a unary call, decompressed.
+
+    Raises InvalidArgument for none, Unimplemented for more than one, MalformedInput for a broken frame.
+    """
+    size = len(body)
+    # The common case in one comparison: uncompressed, and exactly one message.
+    if size >= 5 and body[0] == 0 and int.from_bytes(body[1:5]) == size - 5 and size - 5 <= limit_bytes:
+        return body[5:]
+    if not body:
+        raise Internal("a unary call carries one message; none came")
+    if size < 5:
+        raise MalformedInput("the message ends within its prefix")
+    prefix = read_prefix(body, limit_bytes)
+    if size < 5 + prefix.length:
+        raise MalformedInput(f"the message ends early: {size - 5} bytes of {prefix.length}")
+    if size > 5 + prefix.length:
+        raise Unimplemented("a unary call carries one message; more came")
+    return unpack(body[5:], prefix, limit_bytes, coding)
+
+
+def unpack(message: bytes, prefix: Prefix, limit_bytes: int, coding: str | None) -> bytes:
+    """The message's bytes, decompressed where its flag says so. `coding` is the call's grpc-encoding."""
+    if not prefix.compressed:
+        return message
+    if coding is None or coding == "identity":
+        raise Internal("a compressed message came without grpc-encoding")
+    return decompress(coding, message, limit_bytes)
+
+
+@functools.lru_cache(maxsize=512)
+def accepts_gzip(accept_encoding: str | None) -> bool:
+    """Whether grpc-accept-encoding names gzip."""
+    return accept_encoding is not None and "gzip" in [part.strip() for part in accept_encoding.split(",")]
+
+
+@functools.lru_cache(maxsize=512)
+def check_coding(coding: str | None) -> None:
+    """Raises Unimplemented, naming what is accepted, for a grpc-encoding other than identity and gzip."""
+    if coding not in (None, "identity", "gzip"):
+        raise Unimplemented(
+            f"grpc-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED_CODINGS}",  # type: ignore[index]
+            metadata={"grpc-accept-encoding": ACCEPTED_CODINGS},
+        )
+
+
+@functools.lru_cache(maxsize=1024)
+def timeout_s(header: str) -> float:
+    """Seconds from grpc-timeout: 1 to 8 digits and a unit. Raises InvalidArgument for anything else."""
+    digits, unit = header[:-1], header[-1:]
+    if not 1 <= len(digits) <= 8 or not digits.isdigit() or not digits.isascii() or unit not in _UNITS:
+        raise InvalidArgument("grpc-timeout must be up to 8 digits and one of H M S m u n")
+    return int(digits) * _UNITS[unit]

@@ -1,0 +1,113 @@
+"""Errors as REST tells them: a status, and the envelope or `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from polywire.errors import (
+    INVALID,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    PRECONDITION_FAILED,
+    TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    Code,
+    FieldViolation,
+    RpcError,
+)
+from polywire.http.exchange import Exchange
+from polywire.protocols.rest.negotiation import accepts_problem
+from polywire.wire.headers import HeaderBlock
+
+STATUS_OF_CODE: dict[Code, int] = {
+    Code.CANCELLED: 499,
+    Code.UNKNOWN: 500,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.INTERNAL: 500,
+    Code.UNAVAILABLE: 503,
+    Code.DATA_LOSS: 500,
+    Code.UNAUTHENTICATED: 401,
+}
+"""As `google/rpc/code.proto` maps them."""
+
+STATUS_OF_REASON: dict[tuple[Code, str], int] = {
+    (Code.INVALID_ARGUMENT, INVALID): 422,
+    (Code.RESOURCE_EXHAUSTED, TOO_LARGE): 413,
+    (Code.UNIMPLEMENTED, METHOD_NOT_ALLOWED): 405,
+    (Code.UNIMPLEMENTED, UNSUPPORTED_MEDIA_TYPE): 415,
+    (Code.INVALID_ARGUMENT, NOT_ACCEPTABLE): 406,
+    (Code.FAILED_PRECONDITION, PRECONDITION_FAILED): 412,
+}
+
+_VARY = ("vary", "accept, accept-encoding")
+_JSON = HeaderBlock([("content-type", "application/json"), _VARY])
+_PROBLEM = HeaderBlock([("content-type", "application/problem+json"), _VARY])
+_encode = msgspec.json.Encoder().encode
+
+
+def status_of(error: RpcError) -> int:
+    """The HTTP status: by (code, reason), else by the code."""
+    code = Code(error.code)
+    if error.reason is not None:
+        status = STATUS_OF_REASON.get((code, error.reason))
+        if status is not None:
+            return status
+    return STATUS_OF_CODE[code]
+
+
+def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    """Answer with the error, in the form that the caller accepts."""
+    status = status_of(error)
+    details = [_detail(detail) for detail in error.details]
+    request_id = exchange.request_id
+    extra = (*extra, (b"x-request-id", request_id.encode()))
+    if status == 401:
+        extra = (*extra, (b"www-authenticate", b"Bearer"))
+    if error.metadata:
+        block = HeaderBlock(error.metadata.items())
+        extra = (*extra, *block.pairs)
+    if accepts_problem(exchange.headers.get("accept")):
+        problem: dict[str, Any] = {
+            "type": "about:blank",
+            "title": _title(status),
+            "status": status,
+            "detail": error.message,
+            "code": Code(error.code).name,
+        }
+        if error.reason is not None:
+            problem["reason"] = error.reason
+        problem["details"] = details
+        problem["request_id"] = request_id
+        exchange.respond(status, _PROBLEM, _encode(problem), extra, None, True)
+        return
+    inner: dict[str, Any] = {"code": Code(error.code).name}
+    if error.reason is not None:
+        inner["reason"] = error.reason
+    inner |= {"message": error.message, "details": details, "request_id": request_id}
+    exchange.respond(status, _JSON, _encode({"error": inner}), extra, None, True)
+
+
+def _detail(detail: Any) -> Any:
+    if isinstance(detail, FieldViolation):
+        return {"field": detail.field, "reason": detail.reason}
+    fields = msgspec.to_builtins(detail)
+    return {"type": type(detail).__name__, **fields} if isinstance(fields, dict) else fields
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Client Closed Request"

@@ -1,0 +1,74 @@
+"""What a REST caller accepts, and how long it waits. Header texts repeat, so answers are kept by text, in bounded number."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+from polywire.errors import MalformedInput
+
+
+@functools.lru_cache(maxsize=512)
+def accepts_json(accept: str | None) -> bool:
+    """Whether `Accept` (RFC 9110 §12.5.1) lets us answer in JSON; an absent one accepts anything."""
+    return accept is None or max(_weight(accept, "application/json"), _weight(accept, "application/problem+json")) > 0
+
+
+@functools.lru_cache(maxsize=512)
+def accepts_problem(accept: str | None) -> bool:
+    """Whether `Accept` names `application/problem+json` and does not prefer plain JSON to it."""
+    if accept is None or "application/problem+json" not in accept.lower():
+        return False
+    problem = _weight(accept, "application/problem+json")
+    return problem > 0 and problem >= _weight(accept, "application/json")
+
+
+def _weight(accept: str, media_type: str) -> float:
+    """The q of the most specific range that matches; 0.0 where none does."""
+    wanted = media_type.split("/")[0]
+    best = (-1, 0.0)
+    for item in accept.split(","):
+        name, *parameters = [part.strip().lower() for part in item.split(";")]
+        if name == media_type:
+            precision = 2
+        elif name == f"{wanted}/*":
+            precision = 1
+        elif name == "*/*":
+            precision = 0
+        else:
+            continue
+        weight = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip() == "q":
+                try:
+                    weight = min(1.0, max(0.0, float(value)))
+                except ValueError:
+                    weight = 0.0
+        if precision > best[0]:
+            best = (precision, weight)
+    return best[1]
+
+
+@functools.lru_cache(maxsize=512)
+def is_json(content_type: str | None) -> bool:
+    """Whether a request body is declared as JSON: `application/json`, or a `+json` type, in UTF-8."""
+    if content_type is None:
+        return False
+    name, *parameters = [part.strip().lower() for part in content_type.split(";")]
+    if name != "application/json" and not (name.startswith("application/") and name.endswith("+json")):
+        return False
+    charsets = [value.strip('"') for key, _, value in (part.partition("=") for part in parameters) if key == "charset"]
+    return all(charset in ("utf-8", "utf8", "us-ascii") for charset in charsets)
+
+
+@functools.lru_cache(maxsize=512)
+def timeout_s(header: str) -> float:
+    """Seconds from a `Request-Timeout` header. Raises MalformedInput for anything but a positive decimal number."""
+    text = header.strip()
+    if len(text) > 16 or not text.replace(".", "", 1).isdigit() or not text.isascii():
+        raise MalformedInput("request-timeout must be a number of seconds, such as 2.5")
+    seconds = float(text)
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise MalformedInput("request-timeout must be more than 0 seconds")
+    return seconds

@@ -1,0 +1,112 @@
+"""REST: the routes that methods declare, JSON in and out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from polywire.codec import Format, method_codec
+from polywire.codec.parameters import request_binder
+from polywire.errors import NOT_ACCEPTABLE, UNSUPPORTED_MEDIA_TYPE, InvalidArgument, MalformedInput, RpcError, Unimplemented
+from polywire.http.exchange import Exchange
+from polywire.protocols.rest.errors import respond_error
+from polywire.protocols.rest.negotiation import accepts_json, is_json, timeout_s
+from polywire.runtime.binding import Binding
+from polywire.runtime.call import Call
+from polywire.runtime.runtime import Runtime
+from polywire.schema.types import Method, ResultForm, Route, Shape
+from polywire.wire.headers import HeaderBlock
+
+PROTOCOL = "rest"
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+_JSON = HeaderBlock([("content-type", "application/json"), ("vary", "accept, accept-encoding")])
+_EMPTY = HeaderBlock()
+
+
+class RestServer:
+    """The routes of all services of an app."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    def targets(self) -> Iterator[tuple[str, str, Callable[[Exchange, list[str]], None]]]:
+        """(template, verb, target) of each route of a unary method."""
+        for service, instance in self._runtime.app.services:
+            for method in service.methods:
+                if method.shape is not Shape.UNARY:
+                    continue
+                binding = self._runtime.bind(method, instance, PROTOCOL)
+                for route in method.routes:
+                    yield route.template, route.verb, RestRoute(self._runtime, binding, method, route)
+
+
+class RestRoute:
+    """One route of one method."""
+
+    __slots__ = ("_binding", "_block", "_done", "_encode", "_input", "_limit", "_runtime", "_status", "_takes_body")
+
+    def __init__(self, runtime: Runtime, binding: Binding, method: Method, route: Route) -> None:
+        self._runtime = runtime
+        self._binding = binding
+        self._takes_body = route.verb in _WITH_BODY
+        self._limit = runtime.app.max_request_bytes
+        self._input = request_binder(method, route)
+        self._encode = method_codec(method, Format.PLAIN_JSON).encode_result
+        empty = method.result_form is ResultForm.EMPTY
+        self._status = method.status or (204 if empty else 200)
+        self._block = _EMPTY if empty else _JSON
+        self._done = self._answer
+
+    def __call__(self, exchange: Exchange, values: list[str]) -> None:
+        headers = exchange.headers
+        try:
+            accept = headers.get("accept")
+            if accept is not None and not accepts_json(accept):
+                raise InvalidArgument("the answer can only be application/json", reason=NOT_ACCEPTABLE)
+            call = Call(self._binding, headers, exchange.peer, exchange.request_id)
+            timeout = headers.get("request-timeout")
+            if timeout is not None:
+                call.limit_time(timeout_s(timeout))
+        except RpcError as error:
+            respond_error(exchange, error)
+            return
+        call.state = exchange
+        if self._takes_body:
+            exchange.collect(
+                self._limit,
+                functools.partial(self._run, call, exchange, values),
+                functools.partial(self._refuse, call),
+            )
+        elif exchange.sink.has_body:
+            self._refuse(call, MalformedInput(f"{exchange.method} takes no body here"))
+        else:
+            self._run(call, exchange, values, b"")
+
+    def _refuse(self, call: Call, error: RpcError) -> None:
+        self._runtime.reject(call, error, self._done)
+
+    def _run(self, call: Call, exchange: Exchange, values: list[str], body: bytes) -> None:
+        try:
+            if body and not is_json(exchange.headers.get("content-type")):
+                raise Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
+            call.input = self._input(values, exchange.query, body)
+        except RpcError as error:
+            self._refuse(call, error)
+            return
+        self._runtime.dispatch(call, self._done)
+        if not call.answered and not self._binding.finish_on_disconnect:
+            exchange.watch(call.cancel)
+
+    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
+        exchange: Exchange = call.state
+        extra: tuple[tuple[bytes, bytes], ...] = ()
+        if call._response_metadata is not None:
+            extra = call._response_metadata.wire_items()
+        if error is not None:
+            respond_error(exchange, error, extra)
+            return
+        body = self._encode(value)
+        exchange.respond(
+            self._status, self._block, body, ((b"x-request-id", call.request_id.encode()), *extra), None, True
+        )

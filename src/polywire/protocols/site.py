@@ -1,0 +1,112 @@
+"""Where requests become calls: chooses the protocol of each exchange, by content type and then by path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from polywire.errors import MalformedInput, RpcError, Unimplemented
+from polywire.http.exchange import Exchange, Observer
+from polywire.http.router import Router
+from polywire.protocols.grpc.server import GrpcServer
+from polywire.protocols.rest.errors import respond_error
+from polywire.protocols.rest.server import RestServer
+from polywire.runtime.call import Peer
+from polywire.runtime.health import Check, Health
+from polywire.runtime.hooks import run_hooks
+from polywire.runtime.metrics import Metrics
+from polywire.runtime.runtime import Runtime
+from polywire.wire.headers import HeaderBlock
+
+if TYPE_CHECKING:
+    from polywire.service.app import App
+    from polywire.wire.sink import Sink
+
+Target = Callable[[Exchange, list[str]], None]
+"""Answers an exchange; the list is the values of the path's variables."""
+Endpoint = Callable[[Exchange], None]
+
+
+class Site:
+    """Everything one app answers on an HTTP listener.
+
+    Give `on_request` to the engines, once `start` has been awaited in the loop that serves.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.metrics = Metrics()
+        self.health = Health(
+            [Check(check.name, check.function, check.timeout_s) for check in app.checks.values()],
+            services=[service.full_name for service, _ in app.services],
+            environment=app.environment,
+            version=app.version,
+        )
+        self.runtime = Runtime(app, self.metrics)
+        self.observers: list[Observer] = []
+        """Told of every finished exchange, after the counters."""
+        self._router: Router[Target] = Router()
+        self._by_content_type: dict[str, Endpoint] = {}
+        self._rest = RestServer(self.runtime)
+        self._grpc = GrpcServer(self.runtime, self.health)
+        for template, verb, target in self._rest.targets():
+            self._router.add(verb, template, target)
+        self._by_content_type.update(self._grpc.content_types())
+
+    def add_endpoint(self, verb: str, path: str, endpoint: Endpoint) -> None:
+        """Answer a fixed path outside of every service. Raises ValueError where a route has it already."""
+        self._router.add(verb, path, lambda exchange, _: endpoint(exchange))
+
+    async def start(self) -> None:
+        """Run the app's start hooks. Raises what they raise; `stop` must be awaited all the same."""
+        self.runtime.start()
+        await run_hooks(self.app.start_hooks)
+
+    async def stop(self) -> None:
+        """Cancel the calls that are left, then run the app's stop hooks, the last registered first."""
+        await self.runtime.stop()
+        await run_hooks(reversed(self.app.stop_hooks))
+
+    @property
+    def open_calls(self) -> int:
+        """Calls whose handlers have not ended yet."""
+        return len(self.runtime.suspended)
+
+    def on_request(self, peer: Peer, sink: Sink) -> None:
+        """Take one request from an engine; `peer` is the connection's."""
+        exchange = Exchange(sink, peer, self._observe)
+        content_type = exchange.headers.get("content-type")
+        if content_type is not None:
+            endpoint = self._by_content_type.get(content_type)
+            if endpoint is None and content_type.startswith("application/grpc"):
+                endpoint = self._grpc.by_content_type(content_type)
+            if endpoint is not None:
+                endpoint(exchange)
+                return
+        verb = exchange.method
+        try:
+            target, values = self._router.match("GET" if verb == "HEAD" else verb, exchange.path)
+        except RpcError as error:
+            self._unrouted(exchange, error)
+            return
+        target(exchange, values)
+
+    def _unrouted(self, exchange: Exchange, error: RpcError) -> None:
+        path = exchange.path
+        if exchange.method == "OPTIONS":
+            allowed = ["OPTIONS"] if path == "*" else self._router.allowed(path)
+            if allowed:
+                exchange.respond(204, HeaderBlock([("allow", ", ".join(allowed))]), b"")
+                return
+        grpc_only = self._grpc.methods.get(path)
+        if grpc_only is not None and not isinstance(error, MalformedInput):
+            error = Unimplemented(
+                f"{path[1:]} is called by gRPC: POST with content-type application/grpc over HTTP/2",
+                reason="UNSUPPORTED_MEDIA_TYPE",
+            )
+        respond_error(exchange, error)
+
+    def _observe(self, exchange: Exchange) -> None:
+        self.metrics.http_statuses[exchange.status] += 1
+        for observer in self.observers:
+            observer(exchange)

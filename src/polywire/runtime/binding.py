@@ -1,0 +1,87 @@
+"""A method made ready to be called: its arguments bound, its interceptors composed, once at start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from polywire.runtime.call import Call
+from polywire.runtime.metrics import MethodMetrics
+from polywire.runtime.pool import ThreadPool
+from polywire.schema.types import Method
+from polywire.service.interceptor import Interceptor
+
+Invoke = Callable[[Call], Awaitable[Any]]
+"""Runs the method for a call: the result, or an async iterator of results for server streams."""
+
+
+class Binding:
+    """One method as one protocol offers it."""
+
+    __slots__ = ("default_deadline_s", "finish_on_disconnect", "invoke", "method", "metrics", "protocol")
+
+    def __init__(
+        self, method: Method, protocol: str, invoke: Invoke, metrics: MethodMetrics, default_deadline_s: float | None
+    ) -> None:
+        self.method = method
+        self.protocol = protocol
+        self.invoke = invoke
+        self.metrics = metrics
+        if method.deadline_s is not None:
+            default_deadline_s = method.deadline_s
+        elif method.shape.server_streaming:
+            # A stream may well be meant to last: its deadline comes from its caller or its declaration only.
+            default_deadline_s = None
+        self.default_deadline_s = default_deadline_s
+        self.finish_on_disconnect = method.finish_on_disconnect
+
+
+def compose(method: Method, instance: object, interceptors: Sequence[Interceptor], pool: ThreadPool) -> Invoke:
+    """The whole way from a call to the handler; the first interceptor is the outermost."""
+    invoke = _handler(method, instance, pool)
+    for interceptor in reversed(interceptors):
+        invoke = _intercept(interceptor, invoke)
+    return invoke
+
+
+def _intercept(interceptor: Interceptor, proceed: Invoke) -> Invoke:
+    return lambda call: interceptor(call, proceed)
+
+
+def _handler(method: Method, instance: object, pool: ThreadPool) -> Invoke:
+    function = method.function.__get__(instance)
+    arguments = method.arguments
+    if method.shape.server_streaming:
+        return _streaming(_direct(function, arguments))
+    if not method.is_async:
+        return _threaded(function, arguments, pool)
+    return _direct(function, arguments)
+
+
+def _direct(function: Callable[..., Any], arguments: tuple[str, ...] | None) -> Callable[[Call], Any]:
+    if arguments is None:
+        return lambda call: function(call.input)
+    if not arguments:
+        return lambda call: function()
+    if len(arguments) == 1:
+        only = attrgetter(arguments[0])
+        return lambda call: function(only(call.input))
+    several = attrgetter(*arguments)
+    return lambda call: function(*several(call.input))
+
+
+def _streaming(start: Callable[[Call], Any]) -> Invoke:
+    async def invoke(call: Call) -> Any:
+        return start(call)
+
+    return invoke
+
+
+def _threaded(function: Callable[..., Any], arguments: tuple[str, ...] | None, pool: ThreadPool) -> Invoke:
+    async def invoke(call: Call) -> Any:
+        if arguments is None:
+            return await pool.run(function, call.input)
+        return await pool.run(function, *[getattr(call.input, name) for name in arguments])
+
+    return invoke

@@ -1,0 +1,130 @@
+"""One invocation, whatever the protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic, perf_counter_ns
+from typing import TYPE_CHECKING, Any
+
+from polywire.errors import Code, RpcError
+from polywire.runtime._eager import CURRENT_CALL
+from polywire.runtime.metadata import HeaderSource, Metadata, MutableMetadata
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from polywire.runtime.binding import Binding
+    from polywire.schema.types import Method
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the connection."""
+
+    address: str
+    """IP address, or path of a Unix socket; "" where unknown."""
+    port: int = 0
+    tls_version: str | None = None
+    """`TLSv1.3`; None in clear."""
+    tls_cipher: str | None = None
+
+
+UNKNOWN_PEER = Peer("")
+
+class Call:
+    """One invocation of a method, from its decoded input to its outcome. It never knows the exchange that carries it.
+
+    input: the request message, or an async iterator of messages for client streams.
+    deadline: when the call must be over, on the loop's monotonic clock in seconds; None: never.
+    task: the asyncio task while the handler is suspended; None before, and for handlers that never suspend.
+    """
+
+    input: Any = None
+    deadline: float | None = None
+    principal: Any = None
+    """Who is calling, set by whatever authenticates."""
+    resume_after: str | None = None
+    idempotency_key: str | None = None
+    task: asyncio.Task[Any] | None = None
+    answered = False
+    cancel_code: Code | None = None
+    state: Any = None
+    """For the protocol that made the call; nobody else looks at it."""
+    done: Callable[[Call, Any, RpcError | None], None] | None = None
+    timer_slot: set[Call] | None = None
+    _response_metadata: MutableMetadata | None = None
+    _trailers: MutableMetadata | None = None
+    _callbacks: list[Callable[[Call, RpcError | None], None]] | None = None
+
+    def __init__(
+        self,
+        binding: Binding,
+        headers: HeaderSource,
+        peer: Peer,
+        request_id: str,
+    ) -> None:
+        self.started_ns = perf_counter_ns()
+        self.binding = binding
+        self.headers = headers
+        self.peer = peer
+        self.request_id = request_id
+        if binding.default_deadline_s is not None:
+            self.deadline = monotonic() + binding.default_deadline_s
+
+    def limit_time(self, timeout_s: float) -> None:
+        """Set the deadline that the caller asked for, in seconds from now; the method's own stays the upper bound."""
+        bound = self.binding.method.deadline_s
+        self.deadline = monotonic() + (timeout_s if bound is None or timeout_s < bound else bound)
+
+    @property
+    def method(self) -> Method:
+        return self.binding.method
+
+    @property
+    def protocol(self) -> str:
+        """`rest`, `grpc` and so on."""
+        return self.binding.protocol
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the caller sent beside the message."""
+        return Metadata(self.headers)
+
+    @property
+    def response_metadata(self) -> MutableMetadata:
+        """Sent before the answer: response headers, gRPC initial metadata. Changes after the first byte are lost."""
+        if self._response_metadata is None:
+            self._response_metadata = MutableMetadata()
+        return self._response_metadata
+
+    @property
+    def trailers(self) -> MutableMetadata:
+        """Sent after the answer where the protocol has trailers."""
+        if self._trailers is None:
+            self._trailers = MutableMetadata()
+        return self._trailers
+
+    def remaining_s(self) -> float | None:
+        """Seconds until the deadline, not below 0; None: no deadline."""
+        return None if self.deadline is None else max(0.0, self.deadline - monotonic())
+
+    def cancel(self, code: Code = Code.CANCELLED) -> None:
+        """Stop the handler; the call ends with `code`. Does nothing once the call is over or has not suspended."""
+        if self.task is None or self.task.done():
+            return
+        if self.cancel_code is None:
+            self.cancel_code = code
+        self.task.cancel()
+
+    def on_done(self, callback: Callable[[Call, RpcError | None], None]) -> None:
+        """Call callback(call, error) when the answer is known; error is None for success. Called once, in the loop."""
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+
+
+def current_call() -> Call:
+    """The call that the running handler (or anything it started) belongs to. Raises LookupError outside of one."""
+    call: Call = CURRENT_CALL.get()
+    return call

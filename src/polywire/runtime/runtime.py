@@ -1,0 +1,175 @@
+"""Runs calls: starts them, watches their deadlines, turns whatever happens into one answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import perf_counter_ns
+from typing import Any
+
+from polywire.errors import (
+    Cancelled,
+    Code,
+    DeadlineExceeded,
+    Internal,
+    RpcError,
+    Unavailable,
+)
+from polywire.runtime._eager import EagerRunner
+from polywire.runtime.binding import Binding, compose
+from polywire.runtime.call import Call
+from polywire.runtime.deadlines import DeadlineWheel
+from polywire.runtime.metrics import Metrics
+from polywire.runtime.pool import ThreadPool
+from polywire.schema.types import Method
+from polywire.service.app import App
+
+logger = logging.getLogger("polywire")
+
+Done = Callable[[Call, Any, RpcError | None], None]
+"""done(call, value, error): encode the value, then send it, or send the error.
+
+It encodes before it sends anything: if it raises, nothing has gone out, and it is called again with an INTERNAL error.
+For server streams it is called once at the end, with no value.
+"""
+Emit = Callable[[Call, Any], bool]
+"""emit(call, item): encode and send one item of a stream; False: await `drained` before the next."""
+
+
+class Runtime:
+    """All calls of one process. Made outside of a loop; `start` ties it to the running one."""
+
+    def __init__(self, app: App, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.pool = ThreadPool(app.thread_pool_size)
+        self.suspended: set[Call] = set()
+        """Calls that have a task: what draining waits for."""
+        self._runner: EagerRunner | None = None
+        self._wheel: DeadlineWheel | None = None
+
+    def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._runner = EagerRunner(loop)
+        self._wheel = DeadlineWheel(loop, self._expire)
+
+    async def stop(self) -> None:
+        """Cancel what still runs, with UNAVAILABLE, and wait until it has ended."""
+        tasks = [call.task for call in self.suspended if call.task is not None]
+        for call in list(self.suspended):
+            call.cancel(Code.UNAVAILABLE)
+        if tasks:
+            await asyncio.wait(tasks, timeout=5.0)
+        self.pool.close()
+        if self._wheel is not None:
+            self._wheel.close()
+        if self._runner is not None:
+            self._runner.close()
+
+    def bind(self, method: Method, instance: object, protocol: str) -> Binding:
+        """Make a method ready to be called over a protocol."""
+        invoke = compose(method, instance, self.app.interceptors, self.pool)
+        metrics = self.metrics.method(method.full_name, protocol)
+        return Binding(method, protocol, invoke, metrics, self.app.default_deadline_s)
+
+    def dispatch(self, call: Call, done: Done) -> None:
+        """Run a call with one answer. `done` is called before this returns where the handler never suspends."""
+        call.done = done
+        self._launch(call.binding.invoke(call), call)
+
+    def dispatch_stream(self, call: Call, emit: Emit, drained: Callable[[], Awaitable[None]], done: Done) -> None:
+        """Run a call whose answer is a stream: `emit` for each item, `done` once at the end."""
+        call.done = done
+        self._launch(_stream(call, emit, drained), call)
+
+    def _launch(self, coro: Any, call: Call) -> None:
+        runner = self._runner
+        assert runner is not None, "the runtime has not been started"
+        if runner.start(coro, call, self._finish):
+            self.suspended.add(call)
+            if call.deadline is not None and not call.answered:
+                self._wheel.add(call, call.deadline)  # type: ignore[union-attr]
+
+    def reject(self, call: Call, error: Exception, done: Done) -> None:
+        """Answer a call that never reached its handler, because its input was refused."""
+        call.done = done
+        self._answer(call, None, error)
+
+    def _finish(self, call: Call, value: Any, exc: BaseException | None) -> None:
+        if call.task is not None:
+            self.suspended.discard(call)
+            if call.timer_slot is not None:
+                self._wheel.remove(call)  # type: ignore[union-attr]
+        if not call.answered:
+            self._answer(call, value, exc)
+
+    def _expire(self, call: Call) -> None:
+        # The caller is answered now, whatever the handler makes of its cancellation; a thread cannot be stopped at all.
+        if not call.answered:
+            self._answer(call, None, DeadlineExceeded("the deadline has passed"))
+        call.cancel(Code.DEADLINE_EXCEEDED)
+
+    def _answer(self, call: Call, value: Any, exc: BaseException | None) -> None:
+        call.answered = True
+        error: RpcError | None = None
+        done = call.done
+        if exc is None:
+            try:
+                done(call, value, None)
+            except Exception as failure:
+                error = self._unexpected(call, failure)
+                done(call, None, error)
+        else:
+            error = self._error_of(call, exc)
+            done(call, None, error)
+        call.binding.metrics.record(0 if error is None else error.code, perf_counter_ns() - call.started_ns)
+        if call._callbacks is not None:
+            for callback in call._callbacks:
+                try:
+                    callback(call, error)
+                except Exception:
+                    logger.exception("on_done of %s failed", call.method.full_name)
+
+    def _error_of(self, call: Call, exc: BaseException) -> RpcError:
+        if isinstance(exc, RpcError):
+            return exc
+        if isinstance(exc, asyncio.CancelledError) and call.cancel_code is not None:
+            return _CANCELLED.get(call.cancel_code, Cancelled)(_CANCELLED_TEXT.get(call.cancel_code, "cancelled"))
+        return self._unexpected(call, exc)
+
+    def _unexpected(self, call: Call, exc: BaseException) -> RpcError:
+        """What an unforeseen exception tells the caller: nothing but that it happened. The log has the rest."""
+        logger.error(
+            "%s failed (request %s)",
+            call.method.full_name,
+            call.request_id,
+            exc_info=exc,
+            extra={"request_id": call.request_id, "method": call.method.full_name},
+        )
+        return Internal("internal error")
+
+
+_CANCELLED: dict[Code, type[RpcError]] = {
+    Code.CANCELLED: Cancelled,
+    Code.DEADLINE_EXCEEDED: DeadlineExceeded,
+    Code.UNAVAILABLE: Unavailable,
+}
+_CANCELLED_TEXT = {
+    Code.CANCELLED: "the caller cancelled the call",
+    Code.DEADLINE_EXCEEDED: "the deadline has passed",
+    Code.UNAVAILABLE: "the server is shutting down",
+}
+
+
+async def _stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:
+    items: AsyncIterator[Any] = await call.binding.invoke(call)
+    try:
+        async for item in items:
+            if not emit(call, item):
+                await drained()
+    finally:
+        # A generator's own finally runs here, not when the collector gets round to it.
+        close = getattr(items, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,137 @@
+"""What the connections of one server share: settings, a coarse clock, common headers, and the ticker over them all."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, Protocol
+
+from polywire.runtime.call import Peer
+from polywire.server.settings import ServerSettings
+from polywire.wire.headers import CommonHeaders, HeaderBlock
+
+logger = logging.getLogger("polywire.server")
+
+
+class Watched(Protocol):
+    """Something that holds a socket."""
+
+    protocol: str
+    """`http1`, `http2`, or `new` while that is not known: a label of the metrics."""
+
+    def tick(self, now: float) -> None:
+        """Look at the time-outs; `now` in monotonic seconds."""
+
+    def drain(self) -> None:
+        """End as soon as what is open allows."""
+
+    def abort(self) -> None:
+        """End at once."""
+
+
+class Hub:
+    """Shared by all connections of a server, and the set of them.
+
+    on_request: takes each request, as (peer, sink). `now` is the monotonic time of the last tick: free to read, good
+    enough to time out by. `common.block` is replaced whenever the second changes (RFC 9110 §6.6.1).
+    """
+
+    __slots__ = (
+        "_date_second",
+        "_ticker",
+        "_watched",
+        "clock",
+        "common",
+        "draining",
+        "loop",
+        "now",
+        "on_request",
+        "settings",
+        "wall",
+    )
+
+    def __init__(
+        self,
+        on_request: Callable[[Peer, Any], None],
+        settings: ServerSettings,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.on_request = on_request
+        self.settings = settings
+        self.loop = loop
+        self.clock = clock
+        self.wall = wall
+        self.now = clock()
+        self.common = CommonHeaders()
+        self.draining = False
+        self._watched: set[Watched] = set()
+        self._date_second = -1
+        self._ticker: asyncio.TimerHandle | None = None
+        self._renew_date()
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def add(self, watched: Watched) -> None:
+        self._watched.add(watched)
+
+    def discard(self, watched: Watched) -> None:
+        self._watched.discard(watched)
+
+    def count_by_protocol(self) -> dict[str, int]:
+        """Open connections: `http1`, `http2`, and `new` for those that have not said yet."""
+        counts = {"http1": 0, "http2": 0, "new": 0}
+        for watched in self._watched:
+            counts[watched.protocol] += 1
+        return counts
+
+    def start(self) -> None:
+        """Let time pass: tick every `settings.tick_s` until `stop`."""
+        self._ticker = self.loop.call_later(self.settings.tick_s, self._on_timer)
+
+    def stop(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+
+    def tick(self) -> None:
+        """Renew the clock and the date, and let every connection look at its time-outs."""
+        now = self.now = self.clock()
+        self._renew_date()
+        for watched in list(self._watched):
+            try:
+                watched.tick(now)
+            except Exception:
+                logger.exception("a connection failed while its time-outs were looked at; it is aborted")
+                watched.abort()
+
+    def drain(self) -> None:
+        """Ask every connection to end as soon as it can."""
+        self.draining = True
+        for watched in list(self._watched):
+            watched.drain()
+
+    def abort(self) -> None:
+        """End every connection at once."""
+        for watched in list(self._watched):
+            watched.abort()
+
+    def _on_timer(self) -> None:
+        self._ticker = self.loop.call_later(self.settings.tick_s, self._on_timer)
+        self.tick()
+
+    def _renew_date(self) -> None:
+        second = int(self.wall())
+        if second == self._date_second:
+            return
+        self._date_second = second
+        pairs = [("date", formatdate(second, usegmt=True))]
+        if self.settings.server_header is not None:
+            pairs.append(("server", self.settings.server_header))
+        self.common.block = HeaderBlock(pairs)

@@ -1,0 +1,176 @@
+"""`App`: the services that are served together, and how. Declares; runs nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from polywire.schema.errors import SchemaError
+from polywire.schema.message import where
+from polywire.schema.types import MessageType, ServiceType
+from polywire.schema.walk import reachable
+from polywire.service.interceptor import Interceptor
+from polywire.service.routes import route_key
+from polywire.service.service import Service
+
+Hook = TypeVar("Hook", bound=Callable[[], Any])
+
+
+class BoundService(NamedTuple):
+    """A service's table and the object that answers for it."""
+
+    type: ServiceType
+    instance: Service
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """One dependency: healthy unless `function`, called or awaited, raises or takes longer than `timeout_s`."""
+
+    name: str
+    function: Callable[[], Any]
+    timeout_s: float
+
+
+class App:
+    """Services, options, hooks and health checks.
+
+    services: instances, at least one.
+    name: in health and OpenAPI; default: the first service's full name.
+    version: of the application, in health and OpenAPI.
+    interceptors: around every call, the first outermost.
+    default_deadline_s: seconds a call may take when neither its caller nor its method says; None: for ever.
+    max_request_bytes: the largest message taken, after decompression; 4 MiB by default, as in gRPC.
+    thread_pool_size: threads for methods that are plain functions.
+    drain_s: seconds that calls under way are given at the end before they are cancelled.
+    environment: a word for health, "production".
+    cors_origins: origins that browsers may call from, `https://app.example.com`; "*" alone is any, without credentials.
+
+    Raises SchemaError when two services, routes or messages clash (both are named), ValueError for an option out
+    of range.
+    """
+
+    def __init__(
+        self,
+        *services: Service,
+        name: str | None = None,
+        version: str = "0",
+        interceptors: Iterable[Interceptor] = (),
+        default_deadline_s: float | None = 30.0,
+        max_request_bytes: int = 4 * 1024 * 1024,
+        thread_pool_size: int = 32,
+        drain_s: float = 30.0,
+        environment: str = "",
+        cors_origins: Iterable[str] = (),
+    ) -> None:
+        self.services = tuple(_bind(service) for service in services)
+        _check_services(self.services)
+        self.name = name or self.services[0].type.full_name
+        self.version = version
+        self.interceptors = tuple(interceptors)
+        self.default_deadline_s = default_deadline_s
+        self.max_request_bytes = max_request_bytes
+        self.thread_pool_size = thread_pool_size
+        self.drain_s = drain_s
+        self.environment = environment
+        if isinstance(cors_origins, str):
+            raise ValueError(f"cors_origins={cors_origins!r} is one string; write a list of origins")
+        self.cors_origins = tuple(cors_origins)
+        if default_deadline_s is not None:
+            _check_above_zero("default_deadline_s", default_deadline_s)
+        _check_above_zero("max_request_bytes", max_request_bytes)
+        _check_above_zero("thread_pool_size", thread_pool_size)
+        if not 0 <= drain_s < math.inf:
+            raise ValueError(f"drain_s={drain_s!r} must be 0 or more")
+        for interceptor in self.interceptors:
+            if not callable(interceptor):
+                raise ValueError(f"the interceptor {interceptor!r} cannot be called; write async def f(call, proceed)")
+        self.start_hooks: list[Callable[[], Any]] = []
+        self.stop_hooks: list[Callable[[], Any]] = []
+        self.checks: dict[str, HealthCheck] = {}
+
+    def on_start(self, function: Hook, /) -> Hook:
+        """Decorates what runs before anything is served, in order, sync or async; an error stops the start."""
+        self.start_hooks.append(_callable(function, "on_start"))
+        return function
+
+    def on_stop(self, function: Hook, /) -> Hook:
+        """Decorates what runs after the last call, in reverse order, sync or async."""
+        self.stop_hooks.append(_callable(function, "on_stop"))
+        return function
+
+    def check(self, name: str, *, timeout_s: float = 2.0) -> Callable[[Hook], Hook]:
+        """Decorates a health check: sync or async, healthy unless it raises.
+
+        name: of the dependency in `/health`; once only.
+        timeout_s: seconds after which it counts as unhealthy.
+        """
+        if not isinstance(name, str):
+            raise TypeError('a health check has a name; write @app.check("database")')
+        _check_above_zero("timeout_s", timeout_s)
+
+        def register(function: Hook) -> Hook:
+            if name in self.checks:
+                raise ValueError(f"there are two health checks called {name!r}")
+            self.checks[name] = HealthCheck(name, _callable(function, "check"), timeout_s)
+            return function
+
+        return register
+
+
+def _bind(service: Service) -> BoundService:
+    if isinstance(service, type) and issubclass(service, Service):
+        raise SchemaError("App", f"{service.__name__} is a class", f"write App({service.__name__}(...))")
+    if not isinstance(service, Service) or type(service) is Service:
+        raise SchemaError("App", f"{service!r} is no service", "derive its class from Service")
+    table = type(service).__polywire__
+    if not table.methods:
+        raise SchemaError(_place(service), "it offers no method", "decorate some with @query or @mutation")
+    return BoundService(table, service)
+
+
+def _check_services(services: tuple[BoundService, ...]) -> None:
+    if not services:
+        raise SchemaError("App", "there is no service", "write App(UserService(...))")
+    names: dict[str, BoundService] = {}
+    routes: dict[tuple[str, str], str] = {}
+    messages: list[MessageType] = []
+    for bound in services:
+        other = names.setdefault(bound.type.full_name, bound)
+        if other is not bound:
+            raise SchemaError(
+                _place(bound.instance),
+                f"{_place(other.instance)} is called {bound.type.full_name} too",
+                "give one another package= or name=",
+            )
+        for method in bound.type.methods:
+            place = f"{_place(bound.instance)}.{method.python_name}"
+            for route in method.routes:
+                taken = routes.setdefault(route_key(route), place)
+                if taken != place:
+                    raise SchemaError(
+                        place, f"the route '{route.verb} {route.template}' is that of {taken} too", "change one path"
+                    )
+            messages += (method.input, method.output)
+    found = reachable(messages)
+    for full_name in sorted(found.keys() & names.keys()):
+        raise SchemaError(
+            _place(names[full_name].instance), f"{where(found[full_name].cls)} is called {full_name} too", "rename one"
+        )
+
+
+def _place(service: Service) -> str:
+    return f"{type(service).__module__}.{type(service).__qualname__}"
+
+
+def _callable(function: Any, decorator: str) -> Any:
+    if not callable(function):
+        raise TypeError(f"@app.{decorator} is for functions, not {function!r}")
+    return function
+
+
+def _check_above_zero(name: str, value: float) -> None:
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}={value!r} must be above 0")

@@ -1,0 +1,127 @@
+"""The decorators `query` and `mutation`: they note what was asked for and leave the function as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar, overload
+
+from polywire.schema.errors import SchemaError
+from polywire.schema.types import MethodKind
+
+F = TypeVar("F", bound=Callable[..., Any])
+OnDisconnect = Literal["cancel", "finish"]
+
+OPERATION: Final = "__polywire_operation__"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a decorator was given."""
+
+    kind: MethodKind
+    routes: tuple[str, ...]
+    name: str | None
+    status: int | None
+    idempotent: bool
+    deadline_s: float | None
+    on_disconnect: str
+
+
+@overload
+def query(function: F, /) -> F: ...
+@overload
+def query(
+    *routes: str,
+    name: str | None = None,
+    status: int | None = None,
+    deadline_s: float | None = None,
+    on_disconnect: OnDisconnect = "cancel",
+) -> Callable[[F], F]: ...
+def query(
+    *routes: Any,
+    name: str | None = None,
+    status: int | None = None,
+    deadline_s: float | None = None,
+    on_disconnect: OnDisconnect = "cancel",
+) -> Any:
+    """Offers a method that changes nothing: it may be a GET, be cached and be retried.
+
+    Used bare (`@query`), or with REST routes and options: `@query("GET /v1/users/{id}", "GET /users/{id}")`.
+
+    routes: `GET` and a path template; `{name}` is one segment, `{name*}` the rest of the path. None: no REST.
+    name: the method's name in every protocol; default: `get_user` is `GetUser`.
+    status: REST status of success, 200 to 299; default 200, or 204 where the result is None.
+    deadline_s: seconds a call may take when its caller names no deadline; default: the app's.
+    on_disconnect: "cancel" stops the method when its caller leaves, "finish" lets it run on.
+
+    Raises SchemaError, at the latest when the class is defined.
+    """
+    return _decorate(routes, MethodKind.QUERY, name, status, False, deadline_s, on_disconnect)
+
+
+@overload
+def mutation(function: F, /) -> F: ...
+@overload
+def mutation(
+    *routes: str,
+    name: str | None = None,
+    status: int | None = None,
+    idempotent: bool = False,
+    deadline_s: float | None = None,
+    on_disconnect: OnDisconnect = "cancel",
+) -> Callable[[F], F]: ...
+def mutation(
+    *routes: Any,
+    name: str | None = None,
+    status: int | None = None,
+    idempotent: bool = False,
+    deadline_s: float | None = None,
+    on_disconnect: OnDisconnect = "cancel",
+) -> Any:
+    """Offers a method that may change something. As `query`, with POST, PUT, PATCH or DELETE, and:
+
+    idempotent: the method takes an idempotency key; a call that brings one runs on when its caller leaves.
+    """
+    return _decorate(routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, on_disconnect)
+
+
+def _decorate(
+    routes: tuple[Any, ...],
+    kind: MethodKind,
+    name: str | None,
+    status: int | None,
+    idempotent: bool,
+    deadline_s: float | None,
+    on_disconnect: str,
+) -> Any:
+    function = None
+    if len(routes) == 1 and not isinstance(routes[0], str):
+        function, routes = routes[0], ()
+    place = f"@{kind.value}"
+    for route in routes:
+        if not isinstance(route, str):
+            raise SchemaError(place, f"the route {route!r} is no string", 'write it like "GET /v1/users/{id}"')
+    if on_disconnect not in ("cancel", "finish"):
+        raise SchemaError(place, f"on_disconnect={on_disconnect!r} means nothing", 'write "cancel" or "finish"')
+    if deadline_s is not None and not deadline_s > 0:
+        raise SchemaError(place, f"deadline_s={deadline_s!r} leaves no time", "give a number of seconds above 0")
+    if status is not None and not 200 <= status <= 299:
+        raise SchemaError(
+            place, f"status={status!r} is no success", "give one from 200 to 299, and raise errors such as NotFound"
+        )
+    operation = Operation(kind, routes, name, status, idempotent, deadline_s, on_disconnect)
+
+    def note(function: Any) -> Any:
+        if isinstance(function, staticmethod | classmethod | property) or not callable(function):
+            raise SchemaError(
+                f"{place} on {function!r}", "only a method that takes self can be offered", "decorate an ordinary `def`"
+            )
+        if isinstance(function, type):
+            raise SchemaError(f"{place} on {function.__qualname__}", "a class is no method", "derive it from Service")
+        if hasattr(function, OPERATION):
+            raise SchemaError(f"{place} on {function.__qualname__}", "it is decorated twice", "keep one decorator")
+        setattr(function, OPERATION, operation)
+        return function
+
+    return note if function is None else note(function)

@@ -1,0 +1,94 @@
+"""`Service`: an ordinary class whose decorated methods every protocol offers."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, ClassVar
+
+from polywire.schema.annotations import scope_of
+from polywire.schema.docs import doc_of
+from polywire.schema.errors import SchemaError
+from polywire.schema.names import check_package, check_type_name
+from polywire.schema.numbers import ContractLock
+from polywire.schema.types import MessageType, Method, ServiceType
+from polywire.schema.walk import reachable
+from polywire.service.methods import Owner, read_method
+from polywire.service.operations import OPERATION, Operation
+from polywire.service.routes import route_key
+
+
+class Service:
+    """Base of every service.
+
+        class UserService(Service, package="user"):
+            @query("GET /v1/users/{id}")
+            async def get_user(self, id: Int32) -> User: ...
+
+    `async def` methods run on the event loop, plain ones in a pool of threads. `__init__` is the subclass's own.
+    Class keywords: `package` (protobuf; default none), `name` (in every protocol; default the class name), `lock`
+    (numbers of the committed contract; default: by declared order). A subclass of a service offers what its bases
+    offer too.
+
+    Raises SchemaError when the subclass is defined.
+    """
+
+    __polywire__: ClassVar[ServiceType]
+
+    def __init_subclass__(
+        cls, *, package: str = "", name: str | None = None, lock: ContractLock | None = None, **others: Any
+    ) -> None:
+        super().__init_subclass__(**others)
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        check_package(package, where)
+        own_name = cls.__name__ if name is None else name
+        check_type_name(own_name, where)
+        full_name = f"{package}.{own_name}" if package else own_name
+        # A subclass's own __init_subclass__ may stand between the class statement and this frame.
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code.co_name == "__init_subclass__":
+            frame = frame.f_back
+        owner = Owner(cls, full_name, package, lock, scope_of(frame) or {})
+        methods = tuple(
+            read_method(owner, python_name, function, operation)
+            for python_name, (function, operation) in _operations(cls, where).items()
+        )
+        _check_methods(methods, where)
+        cls.__polywire__ = ServiceType(own_name, package, full_name, methods, doc_of(cls))
+
+
+def _operations(cls: type, where: str) -> dict[str, tuple[Any, Operation]]:
+    """Python name -> function and what its decorator noted; bases first, in the order of declaration."""
+    found: dict[str, tuple[Any, Operation]] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            operation = getattr(value, OPERATION, None)
+            if isinstance(operation, Operation):
+                found[name] = (value, operation)
+            elif name in found:
+                raise SchemaError(
+                    f"{where}.{name}",
+                    "it replaces a method that a base offers, but is not offered itself",
+                    f"decorate it with @{found[name][1].kind.value} too, or give it another name",
+                )
+    return found
+
+
+def _check_methods(methods: tuple[Method, ...], where: str) -> None:
+    names: dict[str, Method] = {}
+    routes: dict[tuple[str, str], Method] = {}
+    messages: list[MessageType] = []
+    for method in methods:
+        place = f"{where}.{method.python_name}"
+        other = names.setdefault(method.name, method)
+        if other is not method:
+            raise SchemaError(place, f"{other.python_name!r} is called {method.name} too", "give one a name=")
+        for route in method.routes:
+            other = routes.setdefault(route_key(route), method)
+            if other is not method or method.routes.count(route) > 1:
+                raise SchemaError(
+                    place,
+                    f"the route '{route.verb} {route.template}' is that of {other.python_name!r} too",
+                    "change one of the paths",
+                )
+        messages += (method.input, method.output)
+    reachable(messages)
