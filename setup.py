@@ -19,6 +19,7 @@ EXTENSIONS = {
     "polywire.codec._protobuf": [],
     "polywire.codec._json_read": [],
     "polywire.codec._json_write": [],
+    "polywire.codec._parameters": [],
     "polywire.runtime._eager": [],
 }
 

@@ -48,7 +48,7 @@ def _percentile(ordered: list[int], share: float) -> int:
 
 
 def _tool(command: tuple[str, ...], seconds: int) -> str:
-    finished = subprocess.run(  # noqa: S603
+    finished = subprocess.run(
         pinned(command, cores()[1]),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -1,6 +1,6 @@
 """`user.UserService` without a database: what `make bench` measures, and a small service to play with.
 
-    polywire serve benchmarks/polywire_app.py:app
+polywire serve benchmarks/polywire_app.py:app
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Server:
     def __enter__(self) -> Self:
         command = tuple(part.replace("{port}", str(self.port)) for part in self.contender.command)
         started = time.perf_counter()
-        self.process = subprocess.Popen(  # noqa: S603
+        self.process = subprocess.Popen(
             pinned(command, cores()[0]),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -121,7 +121,7 @@ def import_seconds() -> float:
 
     def once(code: str) -> float:
         started = time.perf_counter()
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             pinned((str(POLYWIRE_PYTHON), "-c", code), cores()[0]), check=True, cwd=ROOT, stdin=subprocess.DEVNULL
         )
         return time.perf_counter() - started

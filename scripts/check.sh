@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.."
 
 failed=()
 check() {
+    local out
     say "$1"
-    "${@:2}" || failed+=("$1")
+    out=$("${@:2}" 2>&1) || { failed+=("$1") && printf '%s\n' "$out"; }
 }
 
 python=.venv/bin/python

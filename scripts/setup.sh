@@ -108,7 +108,7 @@ install_packages() {
 
 built() {
     local source
-    [ -z "$(find src -name '*.pyx' -newer "$stamp" -print -quit)$(find src -name '*.pxd' -newer "$stamp" -print -quit)" ] || return 1
+    [ -z "$(find src -name '*.p[yx][xdi]' ! -name '*.pyi' -newer "$stamp" -print -quit)" ] || return 1
     while IFS= read -r source; do
         compgen -G "${source%.pyx}.*.so" >/dev/null || return 1
     done < <(find src -name '*.pyx')

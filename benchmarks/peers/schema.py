@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 SERVICE = "user.UserService"
@@ -18,7 +20,7 @@ def _message(file: descriptor_pb2.FileDescriptorProto, name: str, *fields: tuple
             name=field,
             json_name=field,
             number=number,
-            type=kind,  # type: ignore[arg-type]
+            type=kind,
             label=_Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL,
             type_name=".user.User" if repeated else None,
         )
@@ -41,7 +43,7 @@ _pool = descriptor_pool.DescriptorPool()
 _pool.Add(FILE)
 
 
-def _class(name: str) -> type:
+def _class(name: str) -> Any:
     return message_factory.GetMessageClass(_pool.FindMessageTypeByName(f"user.{name}"))
 
 

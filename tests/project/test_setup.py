@@ -71,7 +71,9 @@ def test_an_old_python_is_refused_by_name(clone: Path) -> None:
 
 
 def test_a_failed_installation_names_no_host(clone: Path) -> None:
-    tools = {"apt-get": "#!/bin/sh\necho 'E: Failed to fetch https://user:secret@mirror.example/debian 404'\nexit 100\n"}
+    tools = {
+        "apt-get": "#!/bin/sh\necho 'E: Failed to fetch https://user:secret@mirror.example/debian 404'\nexit 100\n"
+    }
     if os.getuid() != 0:
         tools["sudo"] = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n'
     run = setup(clone, tools)

@@ -283,13 +283,17 @@ cdef class JsonWriter:
             return put_raw(w, "null", 4)
         if field.cardinality == SINGLE:
             return self.checked(w, field, value, depth)
+        if field.cardinality == LIST:
+            self.array(w, field, value, depth)
+        else:
+            self.map(w, field, value, depth)
         if field.container_bounds is not None:
             reason = field.container_bounds.broken(value)
             if reason is not None:
+                w.trail.count = depth + 1
+                w.trail.steps[depth].index = -1
                 raise ValueError(reason)
-        if field.cardinality == LIST:
-            return self.array(w, field, value, depth)
-        return self.map(w, field, value, depth)
+        return 0
 
     cdef int array(self, Writer* w, FieldTable field, object value, int depth) except -1:
         cdef Py_ssize_t i = 0

@@ -303,14 +303,16 @@ cdef int write_field(Writer* w, FieldTable field, object value, int depth) excep
         return 0
     step(&w.trail, depth, field)
     w.trail.count = depth + 1
-    if field.container_bounds is not None:
-        reason = field.container_bounds.broken(value)
-        if reason is not None:
-            raise ValueError(reason)
     if field.cardinality == LIST:
         write_list(w, field, value, depth)
     else:
         write_map(w, field, value, depth)
+    if field.container_bounds is not None:
+        reason = field.container_bounds.broken(value)
+        if reason is not None:
+            w.trail.count = depth + 1
+            w.trail.steps[depth].index = -1
+            raise ValueError(reason)
     return 0
 
 

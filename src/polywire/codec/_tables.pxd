@@ -88,6 +88,7 @@ cdef class EnumTable:
     cdef tuple proto_names
     cdef tuple plain            # what plain JSON writes: str or int
     cdef int32_t* numbers
+    cdef str unspecified        # the proto name of the generated zero
     cdef dict plain_by_text
     cdef dict proto_by_text
     cdef dict plain_by_number
@@ -163,5 +164,6 @@ cdef object wrong(MessageTable root, Trail* trail, int count, str reason)
 cdef object expected(FieldTable field)
 cdef int check_bounds(Bounds bounds, object value, Trail* trail, int count) except -1
 cdef object from_text(FieldTable field, int kind, object text, bint proto)
+cdef object one_of(tuple allowed)
 cdef object int_from_text(int kind, object text)
 cpdef MessageTable message_table(object type)

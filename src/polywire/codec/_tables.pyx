@@ -247,6 +247,7 @@ cdef class EnumTable:
             raise MemoryError
         for i in range(self.count):
             self.numbers[i] = values[i].number
+        self.unspecified = (values[0].proto_name.removesuffix(values[0].name) if values else "") + "UNSPECIFIED"
         by_name = {one.name: one.value for one in values}
         self.plain_by_text = {**by_name, **{v: m for v, m in zip(self.plain, self.members) if type(v) is str}}
         self.plain_by_number = {v: m for v, m in zip(self.plain, self.members) if type(v) is int}

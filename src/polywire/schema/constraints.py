@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -34,11 +33,6 @@ def read_constraints(metas: Iterable[msgspec.Meta], where: str) -> Constraints |
     if not found:
         return None
     constraints = Constraints(**found)
-    if constraints.pattern is not None:
-        try:
-            re.compile(constraints.pattern)
-        except re.error as error:
-            raise SchemaError(where, f"the pattern {constraints.pattern!r} is broken ({error})", "mend it") from None
     low, high = _first(constraints.ge, constraints.gt), _first(constraints.le, constraints.lt)
     if low is not None and high is not None:
         open_ended = constraints.gt is not None or constraints.lt is not None

@@ -52,13 +52,15 @@ class MessageMeta(msgspec.StructMeta):
         except SchemaError:
             raise
         except (TypeError, ValueError) as error:
+            if base is not None and "tag_field" in str(error):
+                raise SchemaError(
+                    f"{place}.{TAG_FIELD}", f"it is what tells the members of {base.__name__} apart", 'call it "kind"'
+                ) from None
             raise SchemaError(place, str(error)) from error
         cls.__polywire_package__ = package
         cls.__polywire_union_members__ = [] if union else None
         cls.__polywire_scope__ = scope_of(sys._getframe(1))
         if base is not None:
-            if TAG_FIELD in cls.__struct_fields__:
-                raise SchemaError(place, f'a member of {base.__name__} cannot have a field "type"', 'call it "kind"')
             cls.__polywire_union__ = base
             members = base.__polywire_union_members__
             assert members is not None

@@ -15,9 +15,8 @@ T = TypeVar("T", bound=Message)
 class Patch(Message, Generic[T]):
     """What to change in a `T`: `Patch[User]` is a generated message `UserPatch`, the body of a REST PATCH.
 
-    It has the fields and field numbers of `T`, each `msgspec.UNSET` where the caller did not send it. null is taken
-    only by fields that are `| None` in `T`. A list or map that is there replaces the whole of it; protobuf cannot
-    send an empty one.
+    It has the fields of `T`, each `msgspec.UNSET` where the caller did not send it. null is taken only by fields
+    that are `| None` in `T`. A list or map that is there replaces the whole of it; protobuf cannot send an empty one.
     """
 
     __polywire_abstract__ = True
@@ -25,10 +24,10 @@ class Patch(Message, Generic[T]):
     def __class_getitem__(cls, target: Any) -> Any:
         if isinstance(target, TypeVar):
             return super().__class_getitem__(target)  # type: ignore[misc]
+        if isinstance(target, MessageMeta) and target.__polywire_union_members__ is not None:
+            raise SchemaError(f"Patch[{where(target)}]", "a union is replaced as a whole", "take the union itself")
         if cls is not Patch or not isinstance(target, MessageMeta) or not target.__struct_fields__:
             raise SchemaError(f"Patch[{target!r}]", "only a Message with fields can be patched", "write Patch[User]")
-        if target.__polywire_union_members__ is not None:
-            raise SchemaError(f"Patch[{where(target)}]", "a union is replaced as a whole", "take the union itself")
         known = target.__dict__.get("__polywire_patch__")
         if known is None:
             known = target.__polywire_patch__ = _generate(target)

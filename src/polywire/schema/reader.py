@@ -38,6 +38,9 @@ def message_type(cls: type[Message], package: str = "", *, lock: ContractLock | 
 
     Raises SchemaError; nothing is kept of a reading that failed.
     """
+    known: MessageType | None = cls.__dict__.get(_TABLE)
+    if isinstance(known, MessageType):
+        return known
     return _read(cls, package, lock, scope_of(sys._getframe(1))).message(cls)
 
 
@@ -77,11 +80,11 @@ class Reading:
         self._native: dict[MessageMeta, dict[str, Any]] = {}
 
     def message(self, cls: MessageMeta) -> MessageType:
+        if cls.__polywire_union_members__ is not None:
+            raise SchemaError(where(cls), "a union is not a message", "name one of its members here")
         table: MessageType | None = self._known(cls)
         if table is not None:
             return table
-        if cls.__polywire_union_members__ is not None:
-            raise SchemaError(where(cls), "a union is not a message", "name one of its members here")
         if cls.__dict__.get("__polywire_abstract__"):
             raise SchemaError(where(cls), "it does not say of what", f"write {cls.__name__}[User], for example")
         outer = self._enter(cls)
@@ -108,7 +111,9 @@ class Reading:
         table: UnionType | None = self._known(cls)
         if table is not None:
             return table
-        classes = tuple(cls.__polywire_union_members__ or ())
+        if cls.__polywire_union_members__ is None:
+            raise SchemaError(where(cls), "it is not a union", f"declare `class {cls.__name__}(Message, union=True)`")
+        classes = tuple(cls.__polywire_union_members__)
         if not classes:
             raise SchemaError(
                 where(cls),

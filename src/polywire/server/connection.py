@@ -25,6 +25,7 @@ class Driver(asyncio.Protocol, Generic[E]):
 
     __slots__ = (
         "_awaited_since",
+        "_done_since",
         "_engine",
         "_flush_due",
         "_heard",
@@ -46,6 +47,7 @@ class Driver(asyncio.Protocol, Generic[E]):
         self._engine: E | None = engine
         self._flush_due = False
         self._peer_done = False
+        self._done_since = 0.0
         self._reading = True
         self._heard = False
         self._marker = engine.last_activity_marker
@@ -123,6 +125,7 @@ class Driver(asyncio.Protocol, Generic[E]):
         if engine is None:
             return False
         self._peer_done = True
+        self._done_since = self._hub.now
         engine.receive_eof()
         self._flush()
         # A TLS transport cannot stay open one way (RFC 8446 §6.1 would allow it, asyncio does not).
@@ -149,7 +152,7 @@ class Driver(asyncio.Protocol, Generic[E]):
             return
         settings = self._hub.settings
         heard, self._heard = self._heard, False
-        if self._stalled(now, settings.write_timeout_s):
+        if self._stalled(now, settings.write_timeout_s) or self._left(now):
             self.abort()
             return
         marker = engine.last_activity_marker
@@ -188,6 +191,10 @@ class Driver(asyncio.Protocol, Generic[E]):
             self._stalled_since = now
         self._unsent_bytes = unsent
         return unsent > 0 and now - self._stalled_since >= limit_s
+
+    def _left(self, now: float) -> bool:
+        """Whether a peer that sends nothing more must be taken for gone; nothing but writing to it would tell."""
+        return self._peer_done and not self._unsent_bytes and now - self._done_since >= self._hub.settings.half_close_s
 
     def drain(self) -> None:
         if self._engine is not None:
@@ -280,13 +287,14 @@ class Sniffer(asyncio.Protocol):
 class Lingerer(asyncio.Protocol):
     """Reads and drops what the peer still sends after our FIN, up to `linger_s` and `linger_bytes`."""
 
-    __slots__ = ("_hub", "_left_bytes", "_since", "_transport", "protocol")
+    __slots__ = ("_hub", "_left_bytes", "_since", "_transport", "_unsent_bytes", "protocol")
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, protocol: str, *, resume: bool) -> None:
         self._hub = hub
         self._transport = transport
         self._left_bytes = hub.settings.linger_bytes
         self._since = hub.now
+        self._unsent_bytes = transport.get_write_buffer_size()
         self.protocol = protocol
         hub.add(self)
         transport.set_protocol(self)
@@ -306,14 +314,17 @@ class Lingerer(asyncio.Protocol):
         self._hub.discard(self)
 
     def tick(self, now: float) -> None:
-        """`linger_s` for the peer; longer only while it still takes what was written."""
+        """`linger_s` once everything is written; before that, as long as the peer takes some of it."""
         settings = self._hub.settings
-        elapsed_s = now - self._since
-        if self._transport.get_write_buffer_size() == 0:
-            if elapsed_s >= settings.linger_s:
-                self._transport.close()
-        elif elapsed_s >= settings.write_timeout_s:
-            self._transport.abort()
+        unsent = self._transport.get_write_buffer_size()
+        if unsent < self._unsent_bytes:
+            self._since = now
+        self._unsent_bytes = unsent
+        if unsent:
+            if now - self._since >= settings.write_timeout_s:
+                self._transport.abort()
+        elif now - self._since >= settings.linger_s:
+            self._transport.close()
 
     def drain(self) -> None:
         """Nothing is open here that could take long."""

@@ -91,14 +91,11 @@ class Listener:
     def __init__(self, hub: Hub, listening: socket.socket, context: ssl.SSLContext | None) -> None:
         self._hub = hub
         self._socket = listening
+        self.port = int(listening.getsockname()[1])
         self._context = context
         self._adoptions: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._complained_at: float | None = None
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
 
     def start(self) -> None:
         """Listen and accept. Raises ListenError."""

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from polywire.runtime.call import Peer
 from polywire.runtime.health import Health, State
 from polywire.runtime.metrics import Family, Metrics
-from polywire.server.assemble import make_site
 from polywire.server.hub import Hub
 from polywire.server.listener import Listener, open_sockets
 from polywire.server.settings import ServerSettings
@@ -45,8 +44,9 @@ class Served(Protocol):
 class Server:
     """One site on one host and port.
 
-    served: a site, or an App to make one of. settings: see there. sockets: bound (or listening) already, and owned from
-    here on; None: opened as the settings say. After `start` it serves until `drain` or `abort`, one of which must be awaited.
+    served: a site, or an App to make one of. settings: see there.
+    sockets: bound (or listening) already, and owned from here on; None: opened as the settings say.
+    After `start` it serves until `drain` or `abort`, one of which must be awaited.
     """
 
     def __init__(
@@ -55,7 +55,11 @@ class Server:
         settings: ServerSettings | None = None,
         sockets: Sequence[socket.socket] | None = None,
     ) -> None:
-        self.site: Served = make_site(served) if isinstance(served, App) else served
+        if isinstance(served, App):
+            from polywire.server.assemble import make_site
+
+            served = make_site(served)
+        self.site: Served = served
         self.settings = ServerSettings() if settings is None else settings
         self._sockets = sockets
         self._hub: Hub | None = None

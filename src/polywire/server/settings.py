@@ -44,6 +44,9 @@ class ServerSettings:
     """Without the peer taking any byte of what waits to be sent: the connection is aborted."""
     idle_timeout_s: float = 75.0
     """A connection without an open request."""
+    half_close_s: float = 5.0
+    """From the peer's FIN until requests that are still open are cancelled: it may have closed one way only and wait
+    for its answers, or have left; the two look alike."""
     linger_s: float = 2.0
     """How long a connection that we have closed is still read, so that the last answer is not lost to a reset."""
     linger_bytes: int = 1024 * 1024

@@ -1,0 +1,103 @@
+from collections.abc import Callable
+
+from polywire.wire.headers import CommonHeaders, HeaderBlock, Headers
+from polywire.wire.limits import HttpLimits
+from polywire.wire.sink import Receiver
+
+class Http2Stream:
+    """One request and its answer; implements `polywire.wire.sink.Sink`. Made by `Http2Connection` only."""
+
+    method: str
+    scheme: str
+    authority: str
+    target: str
+    version: str
+    tunnel: str | None
+    headers: Headers
+    trailers: Headers | None
+    has_body: bool
+    content_length: int
+    ended: bool
+    closed: bool
+    buffered_in_bytes: int
+    buffered_out_bytes: int
+    """Body bytes that `data_to_send` has not yet returned."""
+    receiver: Receiver | None
+    """Dropped when the stream closes, after `on_gone` where that is due."""
+
+    def take(self) -> bytes: ...
+    def grant(self, count_bytes: int) -> None:
+        """Give credit for bytes received; more than was received and not yet granted is ignored."""
+
+    def respond(
+        self,
+        status: int,
+        block: HeaderBlock,
+        body: bytes,
+        extra: tuple[tuple[bytes, bytes], ...] = (),
+        trailers: HeaderBlock | None = None,
+    ) -> None:
+        """Raises ValueError for a status under 200 or over 999, RuntimeError where a response was already started.
+
+        Fields of HTTP/1.1 connections in `block` (RFC 9113 §8.2.2) are left out. If the request has not ended, it is
+        cut off with RST_STREAM NO_ERROR after the response (RFC 9113 §8.1).
+        """
+
+    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        """Raises ValueError for 101 or a status that is no three-digit number, RuntimeError after a final head."""
+
+    def send_data(self, data: bytes) -> bool:
+        """Raises RuntimeError before `send_head` and after `send_end`."""
+
+    def send_end(self, trailers: HeaderBlock | None = None) -> None:
+        """Raises RuntimeError before `send_head` and after `send_end`."""
+
+    def reset(self, code: int) -> None: ...
+
+class Http2Connection:
+    """One HTTP/2 connection, server side (RFC 9113, RFC 8441, RFC 9218): bytes in, calls out, bytes back.
+
+    on_request: called with each request whose head is complete, in order, once `receive_data` has parsed everything.
+        What it or a receiver raises goes to `sys.unraisablehook` and resets that stream with INTERNAL_ERROR.
+    limits: read once, here. Raises ValueError for windows over 2**31-1 bytes.
+    common: its `block` is read for every response.
+
+    The driver sends what `data_to_send` returns until it is b"", after construction (SETTINGS), after every call of
+    another method, and after `on_output`.
+    """
+
+    on_output: Callable[[], None] | None
+    """Called when output appears outside of receive_data and data_to_send; once until the next data_to_send."""
+    now: float
+    """Seconds on any steady clock, set by the driver before receive_data; while it stays the same, what counts
+    against `max_glitches` and `max_resets` is never forgotten."""
+    last_activity_marker: int
+    want_close: bool
+    want_read: bool
+    """False while the transport is paused and too many frames wait unsent, and once nothing more is to be read.
+    Ask again after resume_writing."""
+    open_requests: int
+
+    def __init__(
+        self, on_request: Callable[[Http2Stream], None], limits: HttpLimits, common: CommonHeaders
+    ) -> None: ...
+    def receive_data(self, data: bytes) -> None: ...
+    def receive_eof(self) -> None:
+        """Requests that cannot end any more are gone; the others may still be answered, then `want_close`."""
+
+    def data_to_send(self) -> bytes:
+        """At most about 256 KiB; call again until b"". Tells receivers on_writable. b"" while writing is paused."""
+
+    def pause_writing(self) -> None: ...
+    def resume_writing(self) -> None: ...
+    def shutdown(self) -> None:
+        """Drain (RFC 9113 §6.8): announce it, and stop taking streams once the peer has answered a PING.
+
+        The second call does not wait for that answer. `want_close` once the streams taken are finished.
+        """
+
+    def close(self, code: int = 0) -> None:
+        """GOAWAY with an RFC 9113 §7 error code; every open sink is gone at once."""
+
+    def connection_lost(self) -> None:
+        """Every open sink is gone; all memory of the connection is freed. Later calls do nothing."""

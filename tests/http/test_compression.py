@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import gzip
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polywire.errors import TOO_LARGE, MalformedInput, ResourceExhausted
+from polywire.http.compression import choose_coding, compress, decompress
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+@pytest.mark.parametrize(
+    ("header", "coding"),
+    [
+        ("gzip", "gzip"),
+        ("zstd", "zstd"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip;q=1.0, zstd;q=0.5", "gzip"),
+        ("gzip;q=0", None),
+        ("*", "zstd"),
+        ("*;q=0", None),
+        ("identity;q=1, gzip;q=0.5", None),
+        ("br", None),
+        ("", None),
+        ("X-GZIP", "gzip"),
+        ("gzip;q=nonsense", None),
+        ("zstd;q=0, *", "gzip"),
+    ],
+)
+def test_chooses_by_weight(header: str, coding: str | None) -> None:
+    assert choose_coding(header) == coding
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@given(data=st.binary(max_size=5000))
+def test_round_trip(coding: str, data: bytes) -> None:
+    assert decompress(coding, compress(coding, data), len(data)) == data
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_bomb_is_stopped_at_the_limit(coding: str) -> None:
+    bomb = compress(coding, bytes(50_000_000))
+    with pytest.raises(ResourceExhausted) as caught:
+        decompress(coding, bomb, 100_000)
+    assert caught.value.reason == TOO_LARGE
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("cut", [1, 5, -1])
+def test_cut_short_is_malformed(coding: str, cut: int) -> None:
+    with pytest.raises(MalformedInput):
+        decompress(coding, compress(coding, b"hello world" * 100)[:cut], 10_000)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@given(data=st.binary(min_size=1, max_size=200))
+def test_garbage_is_malformed(coding: str, data: bytes) -> None:
+    with pytest.raises(MalformedInput):
+        decompress(coding, b"\x00" + data, 10_000)
+
+
+def test_members_one_after_another_are_one_body() -> None:
+    assert decompress("gzip", gzip.compress(b"a") + gzip.compress(b"b"), 10) == b"ab"
+    assert decompress("zstd", zstd.compress(b"a") + zstd.compress(b"b"), 10) == b"ab"

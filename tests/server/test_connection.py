@@ -1,0 +1,292 @@
+"""The driver over real sockets: what a peer can do, and what comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from typing import Any
+
+import pytest
+
+from polywire.runtime.health import State
+from polywire.runtime.metrics import CONTENT_TYPE
+
+GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+async def test_keeps_a_connection_and_answers_in_order(serving: Any, connect: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(GET)
+        assert await client.answer() == (200, b"1.1 http GET / ")
+        client.send(b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\nPOST /2 HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi")
+        assert await client.answer() == (200, b"1.1 http GET /1 ")
+        assert await client.answer() == (200, b"1.1 http POST /2 hi")
+        assert server.open_connections == 1
+
+
+async def test_sends_date_and_server(serving: Any, connect: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(GET)
+        head = await client.reader.readuntil(b"\r\n\r\n")
+        assert b"\r\ndate: " in head
+        assert b" GMT\r\n" in head
+        assert b"\r\nserver: polywire\r\n" in head
+
+
+async def test_tells_the_peer(serving: Any, connect: Any, site: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(GET)
+        await client.answer()
+        address, port = client.writer.get_extra_info("sockname")
+        assert (site.peers[0].address, site.peers[0].port, site.peers[0].tls_version) == (address, port, None)
+
+
+async def test_sends_an_answer_that_comes_later(serving: Any, connect: Any, site: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        await until(lambda: site.waiting)
+        site.release()
+        assert await client.answer() == (200, b"1.1 http GET /wait ")
+
+
+async def test_a_peer_that_has_half_closed_still_gets_its_answers(serving: Any, connect: Any, site: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        client.writer.write_eof()
+        await until(lambda: site.waiting)
+        site.release()
+        assert (await client.answer())[0] == 200
+        assert await client.rest() == b""
+
+
+async def test_a_half_closed_idle_connection_is_closed(serving: Any, connect: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(GET)
+        await client.answer()
+        client.writer.write_eof()
+        assert await client.rest() == b""
+        await until(lambda: server.open_connections == 0)
+
+
+async def test_a_peer_that_resets_is_gone_at_once(serving: Any, connect: Any, site: Any) -> None:
+    async with serving(tick_s=60) as server:
+        client = await connect(server)
+        client.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        await until(lambda: site.waiting)
+        opened = client.writer.get_extra_info("socket")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.writer.transport.abort()
+        await until(lambda: site.gone == 1)
+        assert server.open_connections == 0
+
+
+async def test_a_peer_that_closes_is_gone_after_a_while(serving: Any, connect: Any, site: Any) -> None:
+    async with serving(half_close_s=0.1) as server:
+        client = await connect(server)
+        client.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        await until(lambda: site.waiting)
+        client.writer.close()
+        await until(lambda: site.gone == 1)
+        assert server.open_connections == 0
+
+
+async def test_an_error_answer_is_not_lost_to_a_reset(serving: Any) -> None:
+    """The peer goes on sending after the error; closing with unread bytes would reset (RFC 9112 §9.6)."""
+    async with serving(linger_s=3.0) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            loop = asyncio.get_running_loop()
+            client.setblocking(False)
+            await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nhost : a\r\n\r\n")
+            for _ in range(20):
+                await loop.sock_sendall(client, bytes(4096))
+                await asyncio.sleep(0)
+            received = b""
+            while part := await asyncio.wait_for(loop.sock_recv(client, 65536), 3):
+                received += part
+            assert received.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_lingering_is_bounded_in_bytes(serving: Any, connect: Any) -> None:
+    async with serving(linger_s=60.0, linger_bytes=1000) as server:
+        client = await connect(server)
+        client.send(b"GET / HTTP/1.1\r\nhost : a\r\n\r\n")
+        assert (await client.answer())[0] == 400
+        client.send(bytes(5000))
+        await until(lambda: server.open_connections == 0)
+
+
+async def test_lingering_is_bounded_in_time(serving: Any, connect: Any) -> None:
+    async with serving(linger_s=0.1) as server:
+        client = await connect(server)
+        client.send(b"nonsense\r\n\r\n")
+        assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
+        await until(lambda: server.open_connections == 0)
+
+
+async def test_closes_after_connection_close(serving: Any, connect: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+        assert b"connection: close" in await client.rest()
+
+
+TOO_SLOW = {
+    "no byte at all": (b"", {"first_byte_timeout_s": 0.1}, b""),
+    "half a preface": (b"PRI * HT", {"first_byte_timeout_s": 0.1}, b""),
+    "half a request line": (b"GET /", {"head_timeout_s": 0.1}, b"HTTP/1.1 408 "),
+    "half a head": (b"GET / HTTP/1.1\r\nhost: a\r\n", {"head_timeout_s": 0.1}, b"HTTP/1.1 408 "),
+    "half a body": (
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhi",
+        {"body_timeout_s": 0.1},
+        b"HTTP/1.1 408 ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOO_SLOW)
+async def test_a_slow_peer_is_timed_out(serving: Any, connect: Any, case: str) -> None:
+    sent, settings, expected = TOO_SLOW[case]
+    async with serving(linger_s=0.1, **settings) as server:
+        client = await connect(server)
+        client.send(sent)
+        received = await client.rest()
+        assert received[: len(expected)] == expected
+        assert bool(received) is bool(expected)
+        await until(lambda: server.open_connections == 0)
+
+
+async def test_a_head_that_drips_is_timed_out_all_the_same(serving: Any, connect: Any) -> None:
+    async with serving(head_timeout_s=0.3) as server:
+        client = await connect(server)
+        client.send(b"GET / HTTP/1.1\r\nx: ")
+
+        async def drip() -> None:
+            while True:
+                client.send(b"y")
+                await asyncio.sleep(0.02)
+
+        dripping = asyncio.create_task(drip())
+        try:
+            assert (await client.answer())[0] == 408
+        finally:
+            dripping.cancel()
+
+
+async def test_a_body_that_drips_is_not_timed_out(serving: Any, connect: Any) -> None:
+    async with serving(body_timeout_s=0.3) as server:
+        client = await connect(server)
+        client.send(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 30\r\n\r\n")
+        for _ in range(30):
+            client.send(b"y")
+            await asyncio.sleep(0.02)
+        assert await client.answer() == (200, b"1.1 http POST / " + b"y" * 30)
+
+
+async def test_an_idle_connection_is_closed(serving: Any, connect: Any) -> None:
+    async with serving(idle_timeout_s=0.15) as server:
+        client = await connect(server)
+        client.send(GET)
+        await client.answer()
+        assert await client.rest() == b""
+
+
+async def test_an_open_request_is_not_idle(serving: Any, connect: Any, site: Any) -> None:
+    async with serving(idle_timeout_s=0.1) as server:
+        client = await connect(server)
+        client.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        await until(lambda: site.waiting)
+        await asyncio.sleep(0.3)
+        site.release()
+        assert (await client.answer())[0] == 200
+
+
+async def test_a_peer_that_does_not_read_is_cut_off(serving: Any) -> None:
+    async with serving(write_timeout_s=0.2) as server:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
+            await until(lambda: server.open_connections == 1)
+            await until(lambda: server.open_connections == 0)
+
+
+async def test_a_peer_that_reads_slowly_is_not_cut_off(serving: Any) -> None:
+    async with serving(write_timeout_s=0.3) as server:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            client.connect(("127.0.0.1", server.port))
+            client.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(client, b"GET /big HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            size = 0
+            while part := await loop.sock_recv(client, 512 * 1024):
+                size += len(part)
+                await asyncio.sleep(0.02)
+            assert size > 8 * 1024 * 1024
+
+
+async def test_connections_beyond_the_limit_are_closed_at_once(serving: Any, connect: Any) -> None:
+    async with serving(max_connections=2) as server:
+        first = [await connect(server) for _ in range(2)]
+        await until(lambda: server.open_connections == 2)
+        third = await connect(server)
+        assert await third.rest() == b""
+        for client in first:
+            client.send(GET)
+            assert (await client.answer())[0] == 200
+
+
+async def test_counts_connections_for_the_metrics(serving: Any, connect: Any, site: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        await connect(server)
+        client.send(GET)
+        await client.answer()
+        await until(lambda: server.open_connections == 2)
+        text = site.metrics.render()
+        assert b'polywire_connections_open{protocol="http1"} 1\n' in text
+        assert b'polywire_connections_open{protocol="new"} 1\n' in text
+        assert CONTENT_TYPE.startswith("text/plain; version=0.0.4")
+
+
+async def test_serves_until_it_drains(serving: Any, connect: Any, site: Any) -> None:
+    async with serving() as server:
+        assert site.health.state is State.SERVING
+        idle, busy = await connect(server), await connect(server)
+        idle.send(GET)
+        await idle.answer()
+        busy.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        await until(lambda: site.waiting)
+        draining = asyncio.create_task(server.drain())
+        assert await idle.rest() == b""
+        assert site.health.state is State.DRAINING
+        with pytest.raises(ConnectionRefusedError):
+            await connect(server)
+        site.release()
+        assert b"connection: close" in await busy.rest()
+        await asyncio.wait_for(draining, 3)
+        assert site.stopped == 1
+
+
+async def test_calls_that_outlast_the_drain_are_answered_unavailable(serving: Any, connect: Any, site: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n")
+        await until(lambda: site.waiting)
+        draining = asyncio.create_task(server.drain(0.1))
+        assert (await client.rest()).startswith(b"HTTP/1.1 503 ")
+        await draining
+
+
+async def until(condition: Any) -> None:
+    """Let the loop run until `condition()`; the server's own ticker moves it on."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 -- what is waited for is the kernel
+            await asyncio.sleep(0.005)
