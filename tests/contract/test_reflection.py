@@ -8,13 +8,12 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from polywire.errors import Code
-from polywire.protocols.grpc.health import HealthService
 from polywire.protocols.grpc.reflection import reflection_services
 from polywire.schema.types import Shape
 
 from .tables import SHOP
 
-SERVICES = [SHOP, HealthService.__polywire__]
+SERVICES = [SHOP]
 
 
 async def ask(service: Any, *questions: dict[str, Any]) -> list[Any]:

@@ -41,7 +41,7 @@ def bad_parameter(self, id: int | str) -> None: ...
 @query
 def bad_result(self) -> tuple[int, int]: ...
 @query
-def bad_default(self, id: int = None) -> None: ...  # type: ignore[assignment]
+def bad_default(self, id: int = None) -> None: ...  # type: ignore[assignment]  # noqa: RUF013
 @query
 def none_list(self) -> list[int] | None: ...
 @query
@@ -95,7 +95,7 @@ def camel_clash(self, user_id: int, userId: int) -> None: ...  # noqa: N803
         (sync_stream, r"a stream is asynchronous; write `async def` and `-> AsyncIterator\[...\]`"),
         (sync_yields, "it yields, but is no `async def`"),
         (async_yields, r"its result is no stream; write `-> AsyncIterator\[...\]`"),
-        (stream_of_what, r"does not say of what; AsyncIterator\[User\]"),
+        (stream_of_what, r"does not say what it yields; write AsyncIterator\[User\]"),
         (stream_of_none, "yield a Message"),
         (two_streams, "the stream 'a' stands alone"),
         (scalar_stream, "the stream 'a' is not one of messages"),

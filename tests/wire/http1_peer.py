@@ -24,7 +24,8 @@ class Receiver:
         self.body = b""
         sink.receiver = self
         if collect:
-            self.body += sink.take()
+            self.body = sink.take()
+            sink.grant(len(self.body))
 
     def on_readable(self) -> None:
         self.told.append("readable")
@@ -44,6 +45,7 @@ class Peer:
     """An engine, the requests that it handed up, and what it wants to send.
 
     answer: called with each request; None leaves it open.
+    listen: give each request a `Receiver`. collect: it reads the body.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class Peer:
         answer: Callable[[Http1Request], None] | None = None,
         limits: HttpLimits | None = None,
         *,
+        listen: bool = True,
         collect: bool = True,
         scheme: str = "http",
     ) -> None:
         self.answer = answer
+        self.listen = listen
         self.collect = collect
         self.requests: list[Http1Request] = []
         self.receivers: list[Receiver] = []
@@ -64,16 +68,13 @@ class Peer:
 
     def on_request(self, sink: Http1Request) -> None:
         self.requests.append(sink)
-        self.receivers.append(Receiver(sink, collect=self.collect))
+        if self.listen:
+            self.receivers.append(Receiver(sink, collect=self.collect))
         if self.answer is not None:
             self.answer(sink)
 
     def on_output(self) -> None:
         self.outputs += 1
-
-    @staticmethod
-    def engine_common() -> CommonHeaders:
-        return COMMON
 
     def send(self, data: bytes) -> bytes:
         self.engine.receive_data(data)

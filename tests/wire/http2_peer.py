@@ -8,7 +8,6 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
-import hpack
 
 from polywire.wire.headers import CommonHeaders, HeaderBlock
 from polywire.wire.http2 import Http2Connection, Http2Stream
@@ -22,7 +21,17 @@ SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 GET = ((":method", "GET"), (":scheme", "http"), (":path", "/users/42"), (":authority", "x"))
 POST = ((":method", "POST"), (":scheme", "http"), (":path", "/users"), (":authority", "x"))
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS_FRAME, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS_FRAME, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    6,
+    7,
+    8,
+    9,
+)
 END_STREAM, ACK, END_HEADERS, PADDED = 1, 1, 4, 8
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED = 0, 1, 2, 3, 5
 FRAME_SIZE_ERROR, REFUSED_STREAM, CANCEL, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 6, 7, 8, 9, 11
@@ -44,10 +53,20 @@ def frames(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def plain(pairs: Pairs) -> bytes:
-    """A header block without any compression state: literal fields, never indexed."""
-    encoder = hpack.Encoder()
-    encoder.header_table_size = 0
-    return encoder.encode([hpack.NeverIndexedHeaderTuple(name, value) for name, value in pairs], huffman=False)
+    """A header block that neither needs nor changes compression state: literal fields, never indexed (RFC 7541 §6.2.3)."""
+    return b"".join(b"\x10" + text(name) + text(value) for name, value in pairs)
+
+
+def text(value: str) -> bytes:
+    """A string literal without Huffman coding (RFC 7541 §5.2)."""
+    raw = value.encode("latin-1")
+    if len(raw) < 127:
+        return bytes([len(raw)]) + raw
+    length, digits = len(raw) - 127, b""
+    while length >= 128:
+        digits += bytes([length & 127 | 128])
+        length >>= 7
+    return b"\x7f" + digits + bytes([length]) + raw
 
 
 class Receiver:

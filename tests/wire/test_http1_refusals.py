@@ -148,8 +148,22 @@ SMUGGLING: list[tuple[bytes, int, str]] = [
     *[
         (fields(b"Transfer-Encoding: " + value), 400, CODING)
         for value in (
-            b"", b"xchunked", b"chunkedx", b"identity", b"gzip", b"chunked, gzip", b"chunked, chunked", b", chunked", b"chunked,",
-            b'"chunked"', b"chunked;q=1", b"chunked x", b"gzip;q=1, chunked", b"gzip,,chunked", b"'chunked'", b"ch\xfcnked",
+            b"",
+            b"xchunked",
+            b"chunkedx",
+            b"identity",
+            b"gzip",
+            b"chunked, gzip",
+            b"chunked, chunked",
+            b", chunked",
+            b"chunked,",
+            b'"chunked"',
+            b"chunked;q=1",
+            b"chunked x",
+            b"gzip;q=1, chunked",
+            b"gzip,,chunked",
+            b"'chunked'",
+            b"ch\xfcnked",
         )
     ],
     (fields(b"Transfer-Encoding : chunked"), 400, NAME),
@@ -158,13 +172,30 @@ SMUGGLING: list[tuple[bytes, int, str]] = [
     (fields(b"X: y", b" Transfer-Encoding: chunked"), 400, FOLDED),
     (fields(b"Transfer-Encoding:", b" chunked"), 400, CODING),
     (fields(b"X: y\rTransfer-Encoding: chunked"), 400, VALUE),
-]  # fmt: skip
+]
 BODIES: list[tuple[bytes, int, str]] = [
     *[
         (TE + size + b"\r\nhello\r\n0\r\n\r\n", 400, CHUNK)
         for size in (
-            b"", b"0x5", b"+5", b"-5", b"5 ", b" 5", b"\t5", b"5\t", b"5 ;a", b"g", b"5,5", b"5\x00", b"FFFFFFFFFFFFFFFFF", b"FFFFFFFFFFFFFFFF",
-            b"4000000000000001", b"00000000000000005", b"5;a\rb", b"5;\x00", b"5;" + b"a" * 1024,
+            b"",
+            b"0x5",
+            b"+5",
+            b"-5",
+            b"5 ",
+            b" 5",
+            b"\t5",
+            b"5\t",
+            b"5 ;a",
+            b"g",
+            b"5,5",
+            b"5\x00",
+            b"FFFFFFFFFFFFFFFFF",
+            b"FFFFFFFFFFFFFFFF",
+            b"4000000000000001",
+            b"00000000000000005",
+            b"5;a\rb",
+            b"5;\x00",
+            b"5;" + b"a" * 1024,
         )
     ],
     (TE + b"5;" + b"a" * 4000, 400, CHUNK),
@@ -178,7 +209,7 @@ BODIES: list[tuple[bytes, int, str]] = [
     (TE + b"0\r\nA: b\n\r\n", 400, LINE_END),
     (TE + b"0\r\nA: \x00\r\n\r\n", 400, VALUE),
     (TE + (b"1;" + b"a" * 1000 + b"\r\nx\r\n") * 17 + b"0\r\n\r\n", 400, CHUNK),
-]  # fmt: skip
+]
 
 
 def check(out: bytes, status: int, message: str) -> None:

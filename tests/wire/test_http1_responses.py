@@ -31,49 +31,125 @@ def answered(request: bytes, *calls: tuple[object, ...]) -> tuple[bytes, bool, H
 @pytest.mark.parametrize(
     ("request_bytes", "calls", "expected", "closes"),
     [
-        (GET, [("respond", 200, TEXT, b"hi")], b"200 OK\r\ncontent-type: text/plain\r\nserver: t\r\ncontent-length: 2\r\n\r\nhi", False),
-        (GET, [("respond", 201, EMPTY, b"", ((b"location", b"/1"),))], b"201 Created\r\nlocation: /1\r\nserver: t\r\ncontent-length: 0\r\n\r\n", False),
+        (
+            GET,
+            [("respond", 200, TEXT, b"hi")],
+            b"200 OK\r\ncontent-type: text/plain\r\nserver: t\r\ncontent-length: 2\r\n\r\nhi",
+            False,
+        ),
+        (
+            GET,
+            [("respond", 201, EMPTY, b"", ((b"location", b"/1"),))],
+            b"201 Created\r\nlocation: /1\r\nserver: t\r\ncontent-length: 0\r\n\r\n",
+            False,
+        ),
         (GET, [("respond", 299, EMPTY, b"")], b"299 \r\nserver: t\r\ncontent-length: 0\r\n\r\n", False),
         (GET, [("respond", 204, EMPTY, b"no")], b"204 No Content\r\nserver: t\r\n\r\n", False),
         (GET, [("respond", 304, EMPTY, b"no")], b"304 Not Modified\r\nserver: t\r\n\r\n", False),
         (HEAD, [("respond", 200, EMPTY, b"1234567890")], b"200 OK\r\nserver: t\r\ncontent-length: 10\r\n\r\n", False),
-        (HEAD, [("respond", 200, EMPTY, b"x", (), SUM)], b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n", False),
         (
-            GET, [("respond", 200, EMPTY, b"x" * 26, (), SUM)],
-            b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n1a\r\n" + b"x" * 26 + b"\r\n0\r\nx-sum: 9\r\n\r\n", False,
-        ),
-        (GET, [("respond", 200, EMPTY, b"", (), SUM)], b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-sum: 9\r\n\r\n", False),
-        (OLD_ALIVE, [("respond", 200, EMPTY, b"x", (), SUM)], b"200 OK\r\nserver: t\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\nx", False),
-        (OLD, [("respond", 200, EMPTY, b"x")], b"200 OK\r\nserver: t\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx", True),
-        (
-            GET, [("send_head", 200, TEXT), ("send_data", b"abc"), ("send_data", b""), ("send_data", b"d" * 16), ("send_end",)],
-            b"200 OK\r\ncontent-type: text/plain\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n" + b"d" * 16 + b"\r\n0\r\n\r\n", False,
+            HEAD,
+            [("respond", 200, EMPTY, b"x", (), SUM)],
+            b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n",
+            False,
         ),
         (
-            GET, [("send_head", 200, EMPTY), ("send_data", b"d" * 70000), ("send_end", SUM)],
-            b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n11170\r\n" + b"d" * 70000 + b"\r\n0\r\nx-sum: 9\r\n\r\n", False,
+            GET,
+            [("respond", 200, EMPTY, b"x" * 26, (), SUM)],
+            b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n1a\r\n"
+            + b"x" * 26
+            + b"\r\n0\r\nx-sum: 9\r\n\r\n",
+            False,
         ),
         (
-            GET, [("send_head", 200, EMPTY, ((b"content-length", b"3"),)), ("send_data", b"ab"), ("send_data", b"c"), ("send_end", SUM)],
-            b"200 OK\r\ncontent-length: 3\r\nserver: t\r\n\r\nabc", False,
+            GET,
+            [("respond", 200, EMPTY, b"", (), SUM)],
+            b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-sum: 9\r\n\r\n",
+            False,
         ),
         (
-            OLD_ALIVE, [("send_head", 200, EMPTY), ("send_data", b"abc"), ("send_end", SUM)],
-            b"200 OK\r\nserver: t\r\nconnection: close\r\n\r\nabc", True,
+            OLD_ALIVE,
+            [("respond", 200, EMPTY, b"x", (), SUM)],
+            b"200 OK\r\nserver: t\r\ncontent-length: 1\r\nconnection: keep-alive\r\n\r\nx",
+            False,
         ),
         (
-            OLD_ALIVE, [("send_head", 200, HeaderBlock([("content-length", "1")])), ("send_data", b"a"), ("send_end",)],
-            b"200 OK\r\ncontent-length: 1\r\nserver: t\r\nconnection: keep-alive\r\n\r\na", False,
+            OLD,
+            [("respond", 200, EMPTY, b"x")],
+            b"200 OK\r\nserver: t\r\ncontent-length: 1\r\nconnection: close\r\n\r\nx",
+            True,
         ),
-        (HEAD, [("send_head", 200, EMPTY), ("send_data", b"abc"), ("send_end",)], b"200 OK\r\nserver: t\r\n\r\n", False),
-        (GET, [("send_head", 304, EMPTY), ("send_data", b"abc"), ("send_end",)], b"304 Not Modified\r\nserver: t\r\n\r\n", False),
         (
-            GET, [("send_head", 103, HeaderBlock([("link", "</a>")])), ("respond", 200, EMPTY, b"")],
-            b"103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nserver: t\r\ncontent-length: 0\r\n\r\n", False,
+            GET,
+            [
+                ("send_head", 200, TEXT),
+                ("send_data", b"abc"),
+                ("send_data", b""),
+                ("send_data", b"d" * 16),
+                ("send_end",),
+            ],
+            b"200 OK\r\ncontent-type: text/plain\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n10\r\n"
+            + b"d" * 16
+            + b"\r\n0\r\n\r\n",
+            False,
         ),
-        (OLD_ALIVE, [("send_head", 103, SUM), ("respond", 204, EMPTY, b"")], b"204 No Content\r\nserver: t\r\nconnection: keep-alive\r\n\r\n", False),
+        (
+            GET,
+            [("send_head", 200, EMPTY), ("send_data", b"d" * 70000), ("send_end", SUM)],
+            b"200 OK\r\nserver: t\r\ntransfer-encoding: chunked\r\n\r\n11170\r\n"
+            + b"d" * 70000
+            + b"\r\n0\r\nx-sum: 9\r\n\r\n",
+            False,
+        ),
+        (
+            GET,
+            [
+                ("send_head", 200, EMPTY, ((b"content-length", b"3"),)),
+                ("send_data", b"ab"),
+                ("send_data", b"c"),
+                ("send_end", SUM),
+            ],
+            b"200 OK\r\ncontent-length: 3\r\nserver: t\r\n\r\nabc",
+            False,
+        ),
+        (
+            OLD_ALIVE,
+            [("send_head", 200, EMPTY), ("send_data", b"abc"), ("send_end", SUM)],
+            b"200 OK\r\nserver: t\r\nconnection: close\r\n\r\nabc",
+            True,
+        ),
+        (
+            OLD_ALIVE,
+            [("send_head", 200, HeaderBlock([("content-length", "1")])), ("send_data", b"a"), ("send_end",)],
+            b"200 OK\r\ncontent-length: 1\r\nserver: t\r\nconnection: keep-alive\r\n\r\na",
+            False,
+        ),
+        (
+            HEAD,
+            [("send_head", 200, EMPTY), ("send_data", b"abc"), ("send_end",)],
+            b"200 OK\r\nserver: t\r\n\r\n",
+            False,
+        ),
+        (
+            GET,
+            [("send_head", 304, EMPTY), ("send_data", b"abc"), ("send_end",)],
+            b"304 Not Modified\r\nserver: t\r\n\r\n",
+            False,
+        ),
+        (
+            GET,
+            [("send_head", 103, HeaderBlock([("link", "</a>")])), ("respond", 200, EMPTY, b"")],
+            b"103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nserver: t\r\ncontent-length: 0\r\n\r\n",
+            False,
+        ),
+        (
+            OLD_ALIVE,
+            [("send_head", 103, SUM), ("respond", 204, EMPTY, b"")],
+            b"204 No Content\r\nserver: t\r\nconnection: keep-alive\r\n\r\n",
+            False,
+        ),
     ],
-)  # fmt: skip
+)
 def test_answers(request_bytes: bytes, calls: list[tuple[object, ...]], expected: bytes, closes: bool) -> None:
     out, want_close, sink = answered(request_bytes, *calls)
     assert out == b"HTTP/1.1 " + expected

@@ -11,6 +11,7 @@ import pytest
 from polywire.wire.http2 import Http2Stream
 from polywire.wire.limits import HttpLimits
 from .http2_peer import (
+    CONTINUATION,
     DATA,
     END_HEADERS,
     END_STREAM,
@@ -125,9 +126,7 @@ def test_every_byte_alone_gives_the_same_as_all_at_once() -> None:
     stream = (
         PREFACE
         + SETTINGS
-        + frame(HEADERS, 0, 1, head[:50])
-        + frame(9, 0, 1, head[50:51])
-        + frame(9, END_HEADERS, 1, head[51:])
+        + frame(HEADERS, END_HEADERS, 1, head)
         + body
         + trailers
         + frame(HEADERS, END_HEADERS | END_STREAM, 3, plain(GET))
@@ -153,6 +152,20 @@ def test_every_byte_alone_gives_the_same_as_all_at_once() -> None:
     assert b"abcd" in whole[1]
     for step in (1, 2, 3, 7):
         assert outcome(step) == whole
+
+
+def test_a_head_may_go_on_in_continuations_and_in_later_reads() -> None:
+    raw = Raw()
+    head = plain((*GET, ("x-long", "v" * 300)))
+    for data in (
+        frame(HEADERS, END_STREAM, 1, head[:50]),
+        frame(CONTINUATION, 0, 1, head[50:51])[:9],
+        head[50:51],
+        frame(CONTINUATION, END_HEADERS, 1, head[51:]),
+    ):
+        assert raw.sinks == []
+        raw.feed(data)
+    assert raw.sinks[0].headers.get("x-long") == "v" * 300
 
 
 def test_requests_of_one_read_come_in_order_after_all_is_parsed() -> None:
@@ -226,9 +239,7 @@ def test_unread_body_of_a_stream_we_reset_is_given_back() -> None:
     raw = Raw(HttpLimits(max_connection_window_bytes=65535))
     total = 0
     for n in range(1, 40, 2):
-        answer = raw.feed(
-            frame(HEADERS, END_HEADERS, n, plain(POST)) + frame(DATA, 0, n, b"x" * 10000)
-        )
+        answer = raw.feed(frame(HEADERS, END_HEADERS, n, plain(POST)) + frame(DATA, 0, n, b"x" * 10000))
         raw.sinks[-1].reset(8)
         answer += raw.feed(frame(DATA, END_STREAM, n, b"late"))
         total += credit(answer, 0)

@@ -83,7 +83,7 @@ class UserService(Service, package="user"):
     async def list_users(
         self, page_size: Annotated[Int32, Meta(ge=0, le=1000)] = 0, page_token: PageToken = ""
     ) -> AsyncIterator[User]:
-        """Every user, as a stream; `page_size` at most where it is given, after the id that is the `page_token`."""
+        """Every user, as a stream. `page_size` caps it, `page_token` is the id to go on after."""
         after, left = int(page_token or 0), page_size or None
         while rows := await asyncio.to_thread(self.store.after, after, min(left or 100, 100)):
             for row in rows:

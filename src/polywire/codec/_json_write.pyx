@@ -260,6 +260,8 @@ cdef class JsonWriter:
     cdef int member(self, Writer* w, FieldTable field, object value, int depth) except -1:
         """`"name":value,`; nothing for what the proto mapping leaves out."""
         cdef bytes key
+        if field.unset and value is UNSET:
+            return 0
         if self.proto:
             if value is None and field.nullable:
                 return 0

@@ -298,6 +298,8 @@ cdef int write_field(Writer* w, FieldTable field, object value, int depth) excep
         step(&w.trail, depth, field)
         w.trail.count = depth + 1
         raise ValueError("expected a value, got None")
+    if field.unset and value is UNSET:
+        return 0
     if field.cardinality == SINGLE:
         write_tagged(w, field, value, depth, field.explicit)
         return 0
@@ -476,7 +478,8 @@ cdef const uint8_t* read_scalar(
             try:
                 value = PyUnicode_DecodeUTF8(<const char*>p, length, NULL)
             except UnicodeDecodeError as error:
-                raise malformed(r, p + error.start, f"{field.name} is not UTF-8") from None
+                length = error.start
+                raise malformed(r, p + length, f"{field.name} is not UTF-8") from None
             if kind != STRING:
                 value = None if not length else text_value(r, field, value, depth)
         p += length

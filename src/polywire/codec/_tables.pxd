@@ -1,6 +1,8 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
+cdef object UNSET
+
 # Kind and Cardinality of polywire.schema.types, as C constants; _tables.pyx checks that they agree.
 cdef enum:
     BOOL = 1
@@ -120,6 +122,7 @@ cdef class FieldTable:
     cdef bint explicit
     cdef readonly bint nullable
     cdef readonly bint required
+    cdef readonly bint unset        # msgspec.UNSET is a value: not sent (`Patch`)
     cdef bint deferred              # a single submessage: its occurrences are merged before it is read
     cdef int absent[2]              # by PROTO, PLAIN
     cdef object absent_proto, absent_plain    # the value of ABSENT_VALUE, by mode

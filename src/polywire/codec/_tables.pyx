@@ -12,6 +12,8 @@ from libc.string cimport memcpy
 
 from polywire.codec._times cimport timestamp_from_text
 
+from msgspec import UNSET as _UNSET
+
 from polywire.codec import text as _text
 from polywire.codec.results import WrongResult
 from polywire.errors import FieldViolation, InvalidInput
@@ -36,6 +38,7 @@ cdef extern from *:
 assert [int(kind) for kind in types.Kind] == list(range(BOOL, DATE + 1))
 assert [int(one) for one in types.Cardinality] == [SINGLE, LIST, MAP]
 
+cdef object UNSET = _UNSET
 cdef tuple EXPECTED = (
     "", "bool", "int", "int", "int", "int", "float", "float", "str", "bytes", "", "", "", "datetime", "timedelta",
     "Decimal", "UUID", "date",
@@ -349,7 +352,7 @@ cdef class MessageTable:
                 values[i] = <PyObject*>value
             if self.has_bounds and (sent or field.required):
                 value = <object>values[i]
-                if value is not None:
+                if value is not None and value is not UNSET:
                     step(trail, depth, field)
                     if field.cardinality != SINGLE:
                         if field.container_bounds is not None:
@@ -488,6 +491,7 @@ cdef FieldTable compile_field(object declared, int place, object cls, dict made)
     field.explicit = declared.explicit_presence or field.kind in (MESSAGE, UNION, TIMESTAMP, DURATION)
     field.nullable = declared.nullable
     field.required = declared.required
+    field.unset = declared.default is UNSET
     field.deferred = field.cardinality == SINGLE and field.kind in (MESSAGE, UNION, TIMESTAMP, DURATION)
     if declared.map_key is not None:
         field.map_key = declared.map_key
@@ -533,7 +537,7 @@ cdef void set_absent(FieldTable field, object declared):
             set_zero(field)
         else:
             field.absent[mode] = ABSENT_ERROR
-        if mode == PROTO and field.cardinality != SINGLE and not field.nullable:
+        if mode == PROTO and field.cardinality != SINGLE and not field.nullable and not field.unset:
             # Lists and maps have no presence: absent is empty, whatever the default.
             field.absent[mode] = ABSENT_LIST if field.cardinality == LIST else ABSENT_DICT
 

@@ -21,9 +21,14 @@ _TEXTS: dict[str, str] = {
     "city_code": "LON",
     "currency": "EUR",
     "language": "en",
+    "role": "member",
+    "roles": "member",
     "url": "https://example.com/",
 }
 """By field name; any other text field is shown as `text`."""
+
+_NUMBERS: dict[str, int] = {"age": 30, "offset": 0, "limit": 20, "page_size": 20, "timestamp": 1_767_225_600}
+"""By field name; any other integer is 42."""
 
 _FIXED: dict[Kind, Any] = {
     Kind.BOOL: True,
@@ -61,6 +66,8 @@ class Examples:
         """
         result: dict[str, Any] = {}
         for field in fields:
+            if field.cardinality is Cardinality.MAP and not field.required:
+                continue  # A made-up key says nothing.
             try:
                 result[field.name] = self.of_field(field, depth)
             except NoExampleError:
@@ -103,7 +110,7 @@ class Examples:
             return "30s"
         if type_.kind in _FIXED:
             return _FIXED[type_.kind]
-        return _number(type_.kind, constraints)
+        return _number(type_.kind, name, constraints)
 
 
 def _text(name: str, constraints: Constraints) -> str:
@@ -117,8 +124,8 @@ def _text(name: str, constraints: Constraints) -> str:
     return text
 
 
-def _number(kind: Kind, constraints: Constraints) -> float:
-    wanted: float = 21.5 if kind in _FLOATS else 42
+def _number(kind: Kind, name: str, constraints: Constraints) -> float:
+    wanted: float = 21.5 if kind in _FLOATS else _NUMBERS.get(name, 42)
     step = constraints.multiple_of or (0.5 if kind in _FLOATS else 1)
     if constraints.multiple_of is not None:
         wanted = step

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -10,11 +11,7 @@ from polywire.runtime.call import Call
 from polywire.runtime.metrics import MethodMetrics
 from polywire.runtime.pool import ThreadPool
 from polywire.schema.types import Method
-from polywire.service.interceptor import Interceptor
-
-Invoke = Callable[[Call], Awaitable[Any]]
-"""Runs the method for a call: the result, or an async iterator of results for server streams."""
-
+from polywire.service.interceptor import Interceptor, Invoke
 
 class Binding:
     """One method as one protocol offers it."""
@@ -73,7 +70,9 @@ def _direct(function: Callable[..., Any], arguments: tuple[str, ...] | None) -> 
 
 def _streaming(start: Callable[[Call], Any]) -> Invoke:
     async def invoke(call: Call) -> Any:
-        return start(call)
+        items = start(call)
+        # `async def` without a yield gives its iterator only when awaited.
+        return await items if inspect.iscoroutine(items) else items
 
     return invoke
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, dataclass_transform
 
 import msgspec
 
@@ -24,6 +24,7 @@ _NOT_OURS = {
 }
 
 
+@dataclass_transform(field_specifiers=(msgspec.field,))
 class MessageMeta(msgspec.StructMeta):
     """Reads the class keywords `package=` and `union=`; all else is msgspec's."""
 

@@ -108,11 +108,11 @@ class Reading:
         return table
 
     def union(self, cls: MessageMeta) -> UnionType:
+        if cls.__polywire_union_members__ is None:
+            raise SchemaError(where(cls), "it is not a union", f"declare `class {cls.__name__}(Message, union=True)`")
         table: UnionType | None = self._known(cls)
         if table is not None:
             return table
-        if cls.__polywire_union_members__ is None:
-            raise SchemaError(where(cls), "it is not a union", f"declare `class {cls.__name__}(Message, union=True)`")
         classes = tuple(cls.__polywire_union_members__)
         if not classes:
             raise SchemaError(

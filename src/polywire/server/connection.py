@@ -227,7 +227,10 @@ class Http2Driver(Driver[TimedEngine]):
 
 
 class Sniffer(asyncio.Protocol):
-    """The protocol of a new transport: waits for ALPN's word or the first bytes, then hands over to a driver."""
+    """The protocol of a new transport: waits for ALPN's word or the first bytes, then hands over to a driver.
+
+    Whoever makes it adds it to the hub: it counts before it has a transport, during a TLS handshake.
+    """
 
     __slots__ = ("_first", "_hub", "_since", "_transport")
 
@@ -241,7 +244,7 @@ class Sniffer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._hub.add(self)
+        self._since = self._hub.now
         tls = transport.get_extra_info("ssl_object")
         if tls is not None:
             chosen = {"h2": Spoken.HTTP2, "http/1.1": Spoken.HTTP1}.get(tls.selected_alpn_protocol() or "")

@@ -141,7 +141,7 @@ class Listener:
                     raise
                 self._back_off(error)
                 return
-            if len(self._hub) + len(self._adoptions) >= self._hub.settings.max_connections:
+            if len(self._hub) >= self._hub.settings.max_connections:
                 accepted.close()
                 self._complain("%d connections are open, the limit: refusing more", self._hub.settings.max_connections)
                 continue
@@ -171,22 +171,23 @@ class Listener:
 
     def adopt(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
         """Give the connection to the loop, under TLS where `context` is given."""
-        adoption = self._hub.loop.create_task(self._connect(accepted, context))
+        sniffer = Sniffer(self._hub)
+        self._hub.add(sniffer)
+        adoption = self._hub.loop.create_task(self._connect(sniffer, accepted, context))
         self._adoptions.add(adoption)
         adoption.add_done_callback(self._adoptions.discard)
 
     def adopt_tls(self, accepted: socket.socket) -> None:
         self.adopt(accepted, self._context)
 
-    async def _connect(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
-        hub = self._hub
-        settings = hub.settings
+    async def _connect(self, sniffer: Sniffer, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+        loop, settings = self._hub.loop, self._hub.settings
         try:
             if context is None:
-                await hub.loop.connect_accepted_socket(lambda: Sniffer(hub), accepted)
+                await loop.connect_accepted_socket(lambda: sniffer, accepted)
             else:
-                await hub.loop.connect_accepted_socket(
-                    lambda: Sniffer(hub),
+                await loop.connect_accepted_socket(
+                    lambda: sniffer,
                     accepted,
                     ssl=context,
                     ssl_handshake_timeout=settings.tls_handshake_timeout_s,
@@ -194,6 +195,7 @@ class Listener:
                 )
         except (OSError, asyncio.CancelledError):
             # The peer left, spoke broken TLS or was too slow: its affair, and every scanner does it.
+            self._hub.discard(sniffer)
             accepted.close()
 
 

@@ -161,7 +161,7 @@ class _Signature:
             arguments = typing.get_args(hint)
             if not arguments:
                 raise SchemaError(
-                    self._where, "a plain AsyncIterator does not say what it yields", "AsyncIterator[User]"
+                    self._where, "a plain AsyncIterator does not say what it yields", "write AsyncIterator[User]"
                 )
             hint = arguments[0]
             if hint in (None, type(None)):

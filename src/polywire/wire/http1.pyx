@@ -177,6 +177,8 @@ cdef class Http1Connection(Http1Input):
             self._turn -= 1
             if self._turn == 0:
                 self._work(b"")
+                # This was a turn of its own: what is left may go on in the next.
+                self._turn = min(self._turn, 1)
         self._woken = False
         out = self._out
         if self._more is not None:

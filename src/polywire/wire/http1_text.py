@@ -64,7 +64,9 @@ REASONS: Final = {
 }
 """Reason phrases (RFC 9110 §15); a status without one gets an empty phrase, which is allowed (RFC 9112 §4)."""
 
-STATUS_LINES: Final[list[bytes]] = [f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode() for status in range(600)]
+STATUS_LINES: Final[list[bytes]] = [
+    f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n".encode() for status in range(600)
+]
 """By status; the first hundred are never used."""
 
 PROBLEMS: Final[tuple[tuple[int, str, str], ...]] = (
@@ -96,15 +98,44 @@ PROBLEMS: Final[tuple[tuple[int, str, str], ...]] = (
 """(status, code, message) of each `Problem` of http1_grammar.pxd, in its order."""
 
 FORBIDDEN_TRAILERS: Final = frozenset(
-    "authorization age cache-control connection cookie date expect expires forwarded host keep-alive location"
-    " max-forwards origin pragma proxy-authenticate proxy-authorization proxy-connection range retry-after set-cookie"
-    " te trailer transfer-encoding upgrade vary www-authenticate x-forwarded-for x-forwarded-host x-forwarded-proto".split()
+    {
+        "authorization",
+        "age",
+        "cache-control",
+        "connection",
+        "cookie",
+        "date",
+        "expect",
+        "expires",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "location",
+        "max-forwards",
+        "origin",
+        "pragma",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "range",
+        "retry-after",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "vary",
+        "www-authenticate",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+    }
 )
-"""Fields that a recipient must not take from a trailer section (RFC 9110 §6.5.1), besides `content-*` and `if-*`."""
+"""Fields that a recipient must not take from trailers (RFC 9110 §6.5.1), besides `content-*` and `if-*`."""
 
 
 def error_body(code: str, message: str) -> bytes:
-    """The error envelope of REST, for requests that never reach a protocol; both texts are our own and need no escaping."""
+    """The error envelope of REST, for requests that reach no protocol; both texts are ours, with nothing to escape."""
     return f'{{"error":{{"code":"{code}","message":"{message}","details":[],"request_id":null}}}}'.encode()
 
 

@@ -77,6 +77,10 @@ class Http2Connection:
     """False while the transport is paused and too many frames wait unsent, and once nothing more is to be read.
     Ask again after resume_writing."""
     open_requests: int
+    awaiting_head: bool
+    """A HEADERS frame came whose CONTINUATION has not. Walks the open streams: for a ticker, not for every read."""
+    awaiting_body: bool
+    """A request's body is not complete and nothing of it is here unread."""
 
     def __init__(
         self, on_request: Callable[[Http2Stream], None], limits: HttpLimits, common: CommonHeaders
@@ -95,6 +99,9 @@ class Http2Connection:
 
         The second call does not wait for that answer. `want_close` once the streams taken are finished.
         """
+
+    def timeout(self) -> None:
+        """The peer did not go on: the streams whose bodies are awaited are reset, for a head the connection closes."""
 
     def close(self, code: int = 0) -> None:
         """GOAWAY with an RFC 9113 §7 error code; every open sink is gone at once."""

@@ -144,10 +144,11 @@ cdef class Http2Connection:
                 self.session, <const uint8_t*>PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw)
             )
             if result < 0:
+                # What is left is `calm` and the floods that nghttp2 sees itself.
                 self.fail(
                     NGHTTP2_PROTOCOL_ERROR if result == NGHTTP2_ERR_BAD_CLIENT_MAGIC
-                    else NGHTTP2_ENHANCE_YOUR_CALM if self.calm or result == NGHTTP2_ERR_FLOODED
-                    else NGHTTP2_INTERNAL_ERROR
+                    else NGHTTP2_INTERNAL_ERROR if result == NGHTTP2_ERR_NOMEM
+                    else NGHTTP2_ENHANCE_YOUR_CALM
                 )
             elif self.ready and nghttp2_session_want_write(self.session):
                 self.settle()
@@ -206,6 +207,37 @@ cdef class Http2Connection:
             nghttp2_session_get_outbound_queue_size(self.session) < QUEUED_FRAMES
             and (self.held is None or PyBytes_GET_SIZE(self.held) < OUTPUT_BYTES)
         )
+
+    @property
+    def awaiting_head(self):
+        cdef Http2Stream st = self.first
+        while st is not None:
+            if not st.dispatched and not st.closed and not st.responded and st.refused_status == 0:
+                return True
+            st = st.after
+        return False
+
+    @property
+    def awaiting_body(self):
+        cdef Http2Stream st = self.first
+        while st is not None:
+            if st.dispatched and not st.ended and not st.closed and st.buffered_in_bytes == 0:
+                return True
+            st = st.after
+        return False
+
+    def timeout(self):
+        cdef Http2Stream st = self.first
+        if self.awaiting_head:
+            self.close(NGHTTP2_PROTOCOL_ERROR)
+            return
+        while st is not None:
+            if st.dispatched and not st.ended and not st.closed and st.buffered_in_bytes == 0:
+                nghttp2_submit_rst_stream(self.session, NGHTTP2_FLAG_NONE, st.id, NGHTTP2_CANCEL)
+                self.lose(st)
+            st = st.after
+        self.deliver()
+        self.touch()
 
     def pause_writing(self):
         self.paused = True

@@ -19,6 +19,9 @@ An engine (`Http1Connection`, `Http2Connection`) is bytes in, bytes out and know
     engine.timeout()               # the peer did not go on with what is awaited: HTTP/1.1 answers 408 and closes, HTTP/2 GOAWAY
     engine.on_output               # attribute: a callable without arguments, called when output appears outside of
                                    # receive_data (a handler that suspended answers); the driver then flushes once a turn
+                                   # also where want_read or want_close changed, or buffered input waits for a turn of
+                                   # its own, and then from within data_to_send, which takes that input up when it is
+                                   # called next: the driver clears its "flush is due" mark before calling it
 """
 
 from __future__ import annotations

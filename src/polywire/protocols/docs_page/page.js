@@ -15,11 +15,9 @@
   }
 
   // Paragraphs at blank lines and `code` between backticks: enough for docstrings, and no markup.
-  function prose(text) {
-    return String(text).trim().split(/\n\s*\n/).map((paragraph) =>
-      el("p", {}, paragraph.split(/(`[^`\n]+`)/).map((part) =>
-        part.length > 2 && part.startsWith("`") && part.endsWith("`") ? el("code", {}, part.slice(1, -1)) : part)));
-  }
+  const prose = (text) => String(text).trim().split(/\n\s*\n/).map((paragraph) => el("p", {}, inline(paragraph)));
+  const inline = (text) => String(text).split(/(`[^`\n]+`)/).map((part) =>
+    part.length > 2 && part.startsWith("`") && part.endsWith("`") ? el("code", {}, part.slice(1, -1)) : part);
 
   const VERBS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"];
   const ARROWS = { unary: "", server_stream: "answers with a stream", client_stream: "takes a stream", bidi_stream: "streams both ways" };
@@ -94,7 +92,7 @@
         el("h2", { class: "plain" }, group.name),
         group.description ? prose(group.description) : null,
         el("div", {}, group.entries.map((entry) => el("a", { class: "card", href: link(entry) },
-          badge(entry), el("span", { class: "mono" }, entry.path || entry.id), el("span", { class: "muted" }, entry.title)))),
+          badge(entry), el("span", { class: "mono" }, entry.path || entry.id), el("span", { class: "muted" }, inline(entry.title))))),
       ]),
     ];
   }
@@ -380,7 +378,7 @@
     return [el("h2", {}, "Responses"), Object.entries(operation.responses || {}).map(([status, holder]) => {
       const response = resolve(holder);
       const [type, media] = mediaOf(response);
-      return el("div", { class: "field" },
+      return el("div", { class: "field answer" },
         el("div", { class: "line" }, el("span", { class: `status ${/^[23]/.test(status) ? "good" : "wrong"}` }, status), el("span", { class: "type" }, type || "")),
         prose(response.description || ""), media && media.schema ? schemaView(media.schema) : null);
     })];
@@ -405,11 +403,11 @@
   function operationView(entry) {
     const description = entry.operation ? entry.operation.description : entry.rpc.description;
     const shape = entry.rpc && ARROWS[entry.rpc.shape];
-    const head = [el("h1", {}, entry.title), pathView(entry), aliasesView(entry), description && summaryOf(description) !== String(description).trim().replace(/\.$/, "") ? prose(description) : null,
+    const head = [el("h1", {}, inline(entry.title)), pathView(entry), aliasesView(entry), description && summaryOf(description) !== String(description).trim().replace(/\.$/, "") ? prose(description) : null,
       shape ? el("p", { class: "muted" }, `This method ${shape}.`) : null];
     if (!entry.operation) {
       return [...head, el("div", { class: "columns" },
-        el("section", {}, el("h2", {}, "Request"), schemaView(entry.rpc.input), el("h2", {}, "Answer"), schemaView(entry.rpc.output)),
+        el("section", {}, el("h2", {}, "Request"), schemaView(entry.rpc.input), el("h2", {}, "Answer"), el("div", { class: "answer" }, schemaView(entry.rpc.output))),
         el("section", {}, el("h2", {}, "Call"), code(grpcurl(entry.rpc, entry.rpc.example))))];
     }
     const operation = entry.operation;

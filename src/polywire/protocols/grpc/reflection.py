@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from polywire.contract.descriptors import file_descriptors
 from polywire.contract.files import proto_files
 from polywire.errors import Code
-from polywire.protocols.grpc.health import as_published
+from polywire.protocols.grpc.health import HealthService, as_published
 from polywire.schema import FieldNumber, Int32, Message
 from polywire.schema.types import ServiceType
 from polywire.service import Service, mutation
@@ -103,12 +103,13 @@ def _declared_in(message: DescriptorProto, prefix: str) -> Iterable[tuple[str, b
 
 
 def reflection_services(services: Sequence[ServiceType]) -> tuple[Service, Service]:
-    """The two reflection services, v1 and v1alpha, about `services` and themselves.
+    """The two reflection services, v1 and v1alpha, about `services`, health and themselves.
 
     Raises SchemaError where no .proto can say these services: packages that import each other, one name for two types.
     """
     kinds = [_define("grpc.reflection.v1"), _define("grpc.reflection.v1alpha")]
-    index = Index([*services, *(kind.__polywire__ for kind in kinds)])
+    builtin = [HealthService.__polywire__, *(kind.__polywire__ for kind in kinds)]
+    index = Index(list({service.full_name: service for service in (*services, *builtin)}.values()))
     first, second = (kind(index) for kind in kinds)
     return first, second
 
