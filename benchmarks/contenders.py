@@ -107,12 +107,16 @@ class Row:
         return contender.rest and (contender.http2 or self.protocol == "http1")
 
 
+def _users(count: int) -> str:
+    return "1 user in a list" if count == 1 else f"{count:,} users"
+
+
 ROWS = (
-    Row("rest-http1", "rest", "REST GET, HTTP/1.1, 32 connections", 0, 32, 1, "http1"),
-    Row("rest-http2", "rest", "REST GET, HTTP/2, 4 x 16 streams", 0, 4, 16, "http2"),
-    Row("grpc-4x16", "grpc", "gRPC unary, 4 x 16 streams", 0, 4, 16, "grpc"),
-    Row("grpc-32x1", "grpc", "gRPC unary, 32 x 1 stream", 0, 32, 1, "grpc"),
-    *(Row(f"rest-{n}-users", "size", f"REST, {n:,} users an answer", n, 32, 1, "http1") for n in (1, 100, 1000)),
-    *(Row(f"grpc-{n}-users", "size", f"gRPC, {n:,} users an answer", n, 4, 16, "grpc") for n in (1, 100, 1000)),
+    Row("rest-http1", "rest", "REST GET, HTTP/1.1, 32 x 1", 0, 32, 1, "http1"),
+    Row("rest-http2", "rest", "REST GET, HTTP/2, 4 x 16", 0, 4, 16, "http2"),
+    Row("grpc-4x16", "grpc", "gRPC unary, 4 x 16", 0, 4, 16, "grpc"),
+    Row("grpc-32x1", "grpc", "gRPC unary, 32 x 1", 0, 32, 1, "grpc"),
+    *(Row(f"rest-{n}-users", "size", f"REST GET, {_users(n)}", n, 32, 1, "http1") for n in (1, 100, 1000)),
+    *(Row(f"grpc-{n}-users", "size", f"gRPC unary, {_users(n)}", n, 4, 16, "grpc") for n in (1, 100, 1000)),
 )
 GROUPS = ("rest", "grpc", "size", "start")

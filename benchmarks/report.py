@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.contenders import POLYWIRE
@@ -26,6 +27,9 @@ def show(results: Results, console: Console) -> None:
         for name, series in contenders.items():
             table.add_row(*_cells(name, series, mine), style=_style(name))
         console.print(table)
+        for name, series in contenders.items():
+            if series.trouble:
+                console.print(f"[red]{name}:[/] {escape(series.trouble)}")
     if results.starts:
         table = Table(title="At start", title_justify="left", title_style="bold", min_width=78)
         table.add_column("")
@@ -36,9 +40,9 @@ def show(results: Results, console: Console) -> None:
             table.add_row(name, *cells, style=_style(name))
         console.print(table)
     for name, trouble in results.troubles.items():
-        console.print(f"[red]{name} did not take part:[/] {trouble}")
+        console.print(f"[red]{name} did not take part:[/] {escape(trouble)}")
     _show_targets(results, console)
-    console.print(f"[dim]{machine()}; server on one core, load on another; medians.[/]")
+    console.print(f"[dim]4 x 16: 4 connections with 16 requests under way on each. Medians. {machine()}.[/]")
 
 
 def _style(name: str) -> str:
@@ -47,7 +51,7 @@ def _style(name: str) -> str:
 
 def _cells(name: str, series: Series, mine: Series | None) -> tuple[str, ...]:
     if not series.runs:
-        return name, series.trouble or series.note, "", "", ""
+        return name, "failed" if series.trouble else series.note, "", "", ""
     ratio = ""
     if mine is not None and mine.runs and name != POLYWIRE:
         ratio = f"{mine.per_second / series.per_second:.1f}x"

@@ -89,14 +89,16 @@ def targets(results: Results) -> list[Target]:
     for key, peer, wanted in RATIOS:
         ratio = results.ratio(key, peer)
         if ratio is not None:
-            title = f"{titles[key]}: against {peer}"
+            title = f"{titles[key]} / {peer}"
             found.append(Target(title, f"{wanted:g}x", f"{ratio:.1f}x", ratio >= wanted))
     for key in LATENCY_ROWS:
         row = results.row(key)
         peers = [s.p99_ms for name, s in row.items() if s.runs and name != POLYWIRE and name not in LIMITS]
         if peers and POLYWIRE in row and row[POLYWIRE].runs:
             seen, best = row[POLYWIRE].p99_ms, min(peers)
-            found.append(Target(f"{titles[key]}: p99", f"{best:.2f} ms", f"{seen:.2f} ms", seen <= best))
+            found.append(
+                Target(f"{titles[key]}: p99, and the best peer's", f"{best:.2f} ms", f"{seen:.2f} ms", seen <= best)
+            )
     if results.import_s is not None:
         found.append(_below("import polywire", results.import_s * 1000, 150, "ms"))
     start = results.starts.get(POLYWIRE)

@@ -107,6 +107,6 @@ def refuse(constant: str) -> Any:
 @settings(QUICK, max_examples=500)
 def test_floats_are_written_as_repr_writes_them(profile: Profile, number: float) -> None:
     written = json_writer(FLOATS, profile).encode_bare(number)
-    assert float(written) == number
-    assert len(written) <= len(repr(number))
+
+    assert written == repr(number).encode()
     assert json_reader(FLOATS, profile).decode_bare(written) == number

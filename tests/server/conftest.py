@@ -60,6 +60,7 @@ class EchoSite:
             sink.respond(200, TEXT, bytes(8 * 1024 * 1024))
         elif sink.has_body and not sink.ended:
             sink.receiver = Receiver(self, sink)
+            sink.receiver.on_readable()
         else:
             answer(sink)
 
@@ -73,10 +74,14 @@ class Receiver:
     def __init__(self, site: EchoSite, sink: Any) -> None:
         self.site = site
         self.sink = sink
+        self.body = b""
 
     def on_readable(self) -> None:
+        part = self.sink.take()
+        self.sink.grant(len(part))
+        self.body += part
         if self.sink.ended:
-            answer(self.sink)
+            answer(self.sink, self.body)
 
     def on_writable(self) -> None: ...
 
@@ -86,9 +91,10 @@ class Receiver:
             self.site.waiting.remove(self.sink)
 
 
-def answer(sink: Any) -> None:
-    body = sink.take()
-    sink.grant(len(body))
+def answer(sink: Any, body: bytes | None = None) -> None:
+    if body is None:
+        body = sink.take()
+        sink.grant(len(body))
     sink.respond(200, TEXT, f"{sink.version} {sink.scheme} {sink.method} {sink.target} ".encode() + body)
 
 

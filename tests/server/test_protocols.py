@@ -117,6 +117,8 @@ async def test_http2_drains_by_goaway(serving: Any, connect: Any, site: Any) -> 
             await asyncio.sleep(0.005)
         draining = asyncio.create_task(server.drain())
         await client.until(h2.events.ConnectionTerminated)
+        # hyper-h2 takes GOAWAY for the end; it is only the beginning of it (RFC 9113 §6.8).
+        client.h2.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
         site.release()
         assert body_of(await client.until(h2.events.StreamEnded)) == b"2 http GET /wait "
         client.client.writer.close()
@@ -129,6 +131,19 @@ async def test_an_idle_http2_connection_gets_goaway(serving: Any, connect: Any) 
         client.get("/x")
         await client.until(h2.events.ConnectionTerminated)
         assert await client.client.rest() is not None
+
+
+async def test_a_body_over_http2_that_stalls_is_reset(serving: Any, connect: Any, site: Any) -> None:
+    async with serving(body_timeout_s=0.2) as server:
+        client = H2Client(await connect(server))
+        fields = [(":method", "POST"), (":scheme", "http"), (":authority", "a"), (":path", "/")]
+        client.h2.send_headers(1, fields)
+        client.h2.send_data(1, b"half")
+        client.flush()
+        await client.until(h2.events.StreamReset)
+        assert site.gone == 1
+        client.get("/x")
+        assert body_of(await client.until(h2.events.StreamEnded)) == b"2 http GET /x "
 
 
 async def test_an_answer_over_http2_waits_for_the_handler(serving: Any, connect: Any, site: Any) -> None:

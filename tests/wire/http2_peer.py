@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import h2.config
 import h2.connection
 import h2.events
 import h2.settings
+import hpack
 
 from polywire.wire.headers import CommonHeaders, HeaderBlock
 from polywire.wire.http2 import Http2Connection, Http2Stream
@@ -53,8 +55,13 @@ def frames(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
 
 
 def plain(pairs: Pairs) -> bytes:
-    """A header block that neither needs nor changes compression state: literal fields, never indexed (RFC 7541 §6.2.3)."""
+    """A header block without compression state: literal fields, never indexed (RFC 7541 §6.2.3)."""
     return b"".join(b"\x10" + text(name) + text(value) for name, value in pairs)
+
+
+def decoded(block: bytes) -> list[Any]:
+    """The fields of the first header block a connection sends."""
+    return list(hpack.Decoder().decode(block))
 
 
 def text(value: str) -> bytes:
@@ -137,7 +144,7 @@ class Peer(Raw):
         self,
         limits: HttpLimits | None = None,
         on_request: Callable[[Http2Stream], None] | None = None,
-        settings: dict[int, int] | None = None,
+        settings: dict[h2.settings.SettingCodes, int] | None = None,
     ) -> None:
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         self.client = h2.connection.H2Connection(config)
@@ -170,8 +177,9 @@ class Peer(Raw):
         self.pump()
         return stream_id
 
-    def of(self, stream_id: int, kind: type[h2.events.Event]) -> list[h2.events.Event]:
-        return [event for event in self.events if isinstance(event, kind) and event.stream_id == stream_id]
+    def of(self, stream_id: int, kind: type[h2.events.Event]) -> list[Any]:
+        events: list[Any] = [event for event in self.events if isinstance(event, kind)]
+        return [event for event in events if event.stream_id == stream_id]
 
     def head(self, stream_id: int) -> dict[str, str]:
         (event,) = self.of(stream_id, h2.events.ResponseReceived)

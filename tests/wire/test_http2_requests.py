@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import h2.events
-import hpack
 import pytest
 
 from polywire.wire.http2 import Http2Stream
 from polywire.wire.limits import HttpLimits
+
 from .http2_peer import (
     CONTINUATION,
     DATA,
@@ -27,6 +27,7 @@ from .http2_peer import (
     Pairs,
     Peer,
     Raw,
+    decoded,
     frame,
     plain,
 )
@@ -310,7 +311,7 @@ def test_heads_over_a_limit_are_answered_by_the_engine(status: str, pairs: Pairs
     answer = raw.feed(data + frame(9, END_HEADERS, 1, rest[-1]))
     heads = [payload for kind, _, stream, payload in answer if kind == HEADERS and stream == 1]
     assert len(heads) == 1
-    assert dict(hpack.Decoder().decode(heads[0]))[":status"] == status
+    assert dict(decoded(heads[0]))[":status"] == status
     assert raw.sinks == []
     assert not raw.engine.want_close
 

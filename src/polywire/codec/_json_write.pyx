@@ -16,6 +16,7 @@ from libc.math cimport isfinite, signbit
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from polywire.codec._buffer cimport Writer, need, writer_free, writer_init
 from polywire.codec._tables cimport *
 from polywire.codec._times cimport timestamp_to_text
 
@@ -143,7 +144,7 @@ cdef int put_double(Writer* w, double value) except -1:
     cdef int places
     cdef double scaled
     cdef int64_t whole, rest, power = 1
-    if -1e9 < value < 1e9 and not (value == 0 and signbit(value)):
+    if (1e-4 <= value < 1e9) or (-1e9 < value <= -1e-4):
         # Up to six decimals and fifteen digits: a decimal so short is the only one of its length that reads back.
         for places in range(7):
             scaled = value * POWERS[places]

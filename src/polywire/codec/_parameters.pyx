@@ -7,6 +7,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.math cimport isfinite
 from libc.stdint cimport int64_t
 
+from polywire.codec._buffer cimport Trail
 from polywire.codec._tables cimport *
 
 import re

@@ -1,6 +1,9 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
+from polywire.codec._bounds cimport Bounds
+from polywire.codec._buffer cimport Trail
+
 cdef object UNSET
 
 # Kind and Cardinality of polywire.schema.types, as C constants; _tables.pyx checks that they agree.
@@ -31,7 +34,6 @@ cdef enum:
 cdef enum:
     MAX_DEPTH = 100     # nested messages, as in the protobuf runtimes
     INLINE_FIELDS = 24  # slots of a message with up to so many fields live on the C stack
-    ROOM_BYTES = 1024   # output up to here never touches the heap before its bytes object is made
 
 # What a field becomes that was not sent.
 cdef enum:
@@ -46,41 +48,10 @@ cdef enum:
     PROTO = 0   # protobuf and its JSON mapping: implicit zeros
     PLAIN = 1   # plain JSON: required means required
 
-cdef struct Step:
-    PyObject* field     # the FieldTable, borrowed: tables outlive every call
-    Py_ssize_t index    # -1: not in a list
-    PyObject* key       # of a map, borrowed; NULL: not in a map
-
-# Where a codec is in the value: one step for each message entered; read only to say where an error is.
-cdef struct Trail:
-    Step steps[102]
-    int count           # of steps that lead to what is being written
-
-cdef struct Writer:
-    uint8_t* pos
-    uint8_t* end
-    uint8_t* base
-    uint8_t room[1024]
-    Trail trail
-
-cdef void writer_init(Writer* w) noexcept
-cdef void writer_free(Writer* w) noexcept
-cdef int writer_grow(Writer* w, size_t extra) except -1
-
-cdef inline int need(Writer* w, size_t extra) except -1:
-    if <size_t>(w.end - w.pos) < extra:
-        return writer_grow(w, extra)
-    return 0
-
 cdef inline void step(Trail* trail, int depth, FieldTable field) noexcept:
     trail.steps[depth].field = <PyObject*>field
     trail.steps[depth].index = -1
     trail.steps[depth].key = NULL
-
-cdef class Bounds:
-    cdef object ge, gt, le, lt, multiple_of, search, pattern
-    cdef Py_ssize_t min_length, max_length
-    cdef str broken(self, object value)
 
 cdef class EnumTable:
     cdef object cls
@@ -160,6 +131,14 @@ cdef inline object read_slot(MessageTable table, object value, FieldTable field)
     if found == NULL:
         raise unset(table, field)
     return <object>found
+
+cdef inline int wire_type(int kind) noexcept:
+    """Of one value (https://protobuf.dev/programming-guides/encoding)."""
+    if kind == FLOAT:
+        return 5
+    if kind == DOUBLE:
+        return 1
+    return 0 if kind <= UINT64 or kind == ENUM else 2
 
 cdef object message_path(Trail* trail, int count)
 cdef object invalid(Trail* trail, int count, str reason)

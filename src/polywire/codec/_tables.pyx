@@ -1,14 +1,11 @@
 # cython: boundscheck=False, wraparound=False, binding=False
 """The schema's tables compiled to C structures, and what every codec over them shares: building a Struct from its
-slots, defaults and constraints, the path of an error, and the output buffer."""
+slots, defaults and constraints, and the path of an error."""
 
-import re
-
-from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.string cimport memcpy
 
 from polywire.codec._times cimport timestamp_from_text
 
@@ -44,41 +41,6 @@ cdef tuple EXPECTED = (
     "Decimal", "UUID", "date",
 )
 cdef tuple ZEROS = (None, False, 0, 0, 0, 0, 0.0, 0.0, "", b"")
-
-
-# --- output buffer ---
-
-cdef void writer_init(Writer* w) noexcept:
-    w.base = w.room
-    w.pos = w.room
-    w.end = w.room + ROOM_BYTES
-
-
-cdef void writer_free(Writer* w) noexcept:
-    if w.base != w.room:
-        PyMem_Free(w.base)
-
-
-cdef int writer_grow(Writer* w, size_t extra) except -1:
-    cdef size_t used = w.pos - w.base
-    cdef size_t size = 2 * (w.end - w.base)
-    cdef uint8_t* base
-    if size < 8192:
-        size = 8192
-    if size < used + extra:
-        size = used + extra
-    if w.base == w.room:
-        base = <uint8_t*>PyMem_Malloc(size)
-        if base != NULL:
-            memcpy(base, w.room, used)
-    else:
-        base = <uint8_t*>PyMem_Realloc(w.base, size)
-    if base == NULL:
-        raise MemoryError
-    w.base = base
-    w.pos = base + used
-    w.end = base + size
-    return 0
 
 
 # --- errors ---
@@ -122,52 +84,6 @@ cdef object expected(FieldTable field):
 
 
 # --- constraints ---
-
-cdef class Bounds:
-    def __cinit__(self, object constraints):
-        self.ge = constraints.ge
-        self.gt = constraints.gt
-        self.le = constraints.le
-        self.lt = constraints.lt
-        self.multiple_of = constraints.multiple_of
-        self.min_length = -1 if constraints.min_length is None else constraints.min_length
-        self.max_length = -1 if constraints.max_length is None else constraints.max_length
-        self.pattern = constraints.pattern
-        self.search = None if constraints.pattern is None else re.compile(constraints.pattern).search
-
-    cdef str broken(self, object value):
-        """The reason the value is refused, or None."""
-        cdef Py_ssize_t length
-        if self.ge is not None and not value >= self.ge:
-            return f"must be at least {self.ge}"
-        if self.gt is not None and not value > self.gt:
-            return f"must be greater than {self.gt}"
-        if self.le is not None and not value <= self.le:
-            return f"must be at most {self.le}"
-        if self.lt is not None and not value < self.lt:
-            return f"must be less than {self.lt}"
-        if self.multiple_of is not None and not is_multiple(value, self.multiple_of):
-            return f"must be a multiple of {self.multiple_of}"
-        if self.min_length >= 0 or self.max_length >= 0:
-            length = len(value)
-            if length < self.min_length:
-                return f"must have a length of at least {self.min_length}"
-            if 0 <= self.max_length < length:
-                return f"must have a length of at most {self.max_length}"
-        if self.search is not None and self.search(value) is None:
-            return f"must match the pattern {self.pattern}"
-        return None
-
-
-cdef bint is_multiple(object value, object step):
-    if isinstance(value, float) or isinstance(step, float):
-        # Binary fractions: 0.3 is a multiple of 0.1 to whoever wrote the bound.
-        quotient = float(value) / float(step)
-        if quotient - quotient != 0:  # infinite or NaN
-            return False
-        return abs(quotient - round(quotient)) <= 1e-9 * max(1.0, abs(quotient))
-    return value % step == 0
-
 
 cdef int check_bounds(Bounds bounds, object value, Trail* trail, int count) except -1:
     reason = bounds.broken(value)
@@ -455,15 +371,6 @@ cdef void set_keys(FieldTable field):
     field.json_key = b'"' + field.json_utf8 + b'":'
 
 
-cdef int wire_type(int kind):
-    """Of one value (https://protobuf.dev/programming-guides/encoding)."""
-    if kind == FLOAT:
-        return 5
-    if kind == DOUBLE:
-        return 1
-    return 0 if kind in (BOOL, INT32, INT64, UINT32, UINT64, ENUM) else 2
-
-
 cdef void set_tag(FieldTable field):
     cdef uint32_t tag
     field.packed = field.cardinality == LIST and wire_type(field.kind) != 2
@@ -488,7 +395,9 @@ cdef FieldTable compile_field(object declared, int place, object cls, dict made)
     field.number = declared.number
     field.arg = place
     field.offset = slot_offset(cls, declared.name)
-    field.explicit = declared.explicit_presence or field.kind in (MESSAGE, UNION, TIMESTAMP, DURATION)
+    field.explicit = declared.explicit_presence or (
+        field.cardinality == SINGLE and field.kind in (MESSAGE, UNION, TIMESTAMP, DURATION)
+    )
     field.nullable = declared.nullable
     field.required = declared.required
     field.unset = declared.default is UNSET

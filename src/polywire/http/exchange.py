@@ -42,6 +42,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_blocked",
         "_drained",
         "_gone",
         "_observer",
@@ -77,6 +78,7 @@ class Exchange:
         self._readable: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._gone = False
+        self._blocked = False
         self.status = 0
         self.sent_body_bytes = 0
         self.started_ns = perf_counter_ns()
@@ -242,14 +244,18 @@ class Exchange:
     def write(self, data: bytes) -> bool:
         """Queue body bytes; False: above the high-water mark, await `drain` before more."""
         self.sent_body_bytes += len(data)
-        return self.sink.send_data(data)
+        if self.sink.send_data(data):
+            return True
+        self._blocked = True
+        self.sink.receiver = self
+        return False
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what is queued. Raises Gone if it leaves."""
-        sink = self.sink
-        if self._gone or sink.closed:
+        if self._gone or self.sink.closed:
             raise Gone("the peer has left")
-        sink.receiver = self
+        if not self._blocked:
+            return
         self._drained = asyncio.get_running_loop().create_future()
         try:
             await self._drained
@@ -283,6 +289,7 @@ class Exchange:
             self._readable.set_result(None)
 
     def on_writable(self) -> None:
+        self._blocked = False
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from polywire.errors import MalformedInput, RpcError, Unimplemented
 from polywire.http.exchange import Exchange, Observer
 from polywire.http.router import Router
+from polywire.protocols.docs_page.endpoints import docs_endpoints
 from polywire.protocols.grpc.server import GrpcServer
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
@@ -52,6 +53,8 @@ class Site:
         for template, verb, target in self._rest.targets():
             self._router.add(verb, template, target)
         self._by_content_type.update(self._grpc.content_types())
+        for path, endpoint in docs_endpoints(app).items():
+            self.add_endpoint("GET", path, endpoint)
 
     def add_endpoint(self, verb: str, path: str, endpoint: Endpoint) -> None:
         """Answer a fixed path outside of every service. Raises ValueError where a route has it already."""

@@ -51,7 +51,8 @@ class Call:
     cancel_code: Code | None = None
     state: Any = None
     """For the protocol that made the call; nobody else looks at it."""
-    done: Callable[[Call, Any, RpcError | None], None] | None = None
+    done: Callable[[Call, Any, RpcError | None], None]
+    """Set when the call is dispatched or rejected."""
     timer_slot: set[Call] | None = None
     _response_metadata: MutableMetadata | None = None
     _trailers: MutableMetadata | None = None

@@ -19,6 +19,11 @@ from polywire.server.sniff import Spoken, spoken
 
 E = TypeVar("E", bound=Engine)
 
+_INSIST_S = 1.0
+"""After the first notice of draining (RFC 9113 §6.8), for peers that do not answer its PING."""
+_LONG = 64 * 1024
+"""Engines give long output in pieces: after one of this size it is worth asking for more."""
+
 
 class Driver(asyncio.Protocol, Generic[E]):
     """Carries bytes between one transport and one engine, and times the peer."""
@@ -69,21 +74,24 @@ class Driver(asyncio.Protocol, Generic[E]):
         out = engine.data_to_send()
         if out:
             self._transport.write(out)
+            if len(out) >= _LONG:
+                self.flush()
+                return
         if engine.want_close or engine.want_read != self._reading:
             self._settle(engine)
 
     def _on_output(self) -> None:
         if not self._flush_due:
             self._flush_due = True
-            self._hub.loop.call_soon(self._flush)
+            self._hub.loop.call_soon(self.flush)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write everything that the engine has to send, then do as it wants."""
         self._flush_due = False
         engine = self._engine
         if engine is None:
             return
-        out = engine.data_to_send()
-        if out:
+        while out := engine.data_to_send():
             self._transport.write(out)
         if engine.want_close or self._peer_done or engine.want_read != self._reading:
             self._settle(engine)
@@ -127,7 +135,7 @@ class Driver(asyncio.Protocol, Generic[E]):
         self._peer_done = True
         self._done_since = self._hub.now
         engine.receive_eof()
-        self._flush()
+        self.flush()
         # A TLS transport cannot stay open one way (RFC 8446 §6.1 would allow it, asyncio does not).
         return self._engine is not None and self._transport.can_write_eof()
 
@@ -142,7 +150,7 @@ class Driver(asyncio.Protocol, Generic[E]):
         self._stalled_since = self._hub.now
         if self._engine is not None:
             self._engine.resume_writing()
-            self._flush()
+            self.flush()
 
     # Time.
 
@@ -155,6 +163,8 @@ class Driver(asyncio.Protocol, Generic[E]):
         if self._stalled(now, settings.write_timeout_s) or self._left(now):
             self.abort()
             return
+        if self._hub.draining_since is not None and now - self._hub.draining_since >= _INSIST_S:
+            self.drain()
         marker = engine.last_activity_marker
         if engine.open_requests or marker != self._marker:
             self._marker = marker
@@ -173,7 +183,7 @@ class Driver(asyncio.Protocol, Generic[E]):
             self._awaited_since = now
         elif now - self._awaited_since >= limit_s:
             engine.timeout()
-            self._flush()
+            self.flush()
 
     def _time_idleness(self, engine: E, now: float) -> None:
         settings = self._hub.settings
@@ -182,7 +192,7 @@ class Driver(asyncio.Protocol, Generic[E]):
             self.abort()
         elif idle_s >= settings.idle_timeout_s:
             engine.shutdown()
-            self._flush()
+            self.flush()
 
     def _stalled(self, now: float, limit_s: float) -> bool:
         """Whether the peer has taken nothing of the unsent bytes for `limit_s`."""
@@ -199,7 +209,7 @@ class Driver(asyncio.Protocol, Generic[E]):
     def drain(self) -> None:
         if self._engine is not None:
             self._engine.shutdown()
-            self._flush()
+            self.flush()
 
     def abort(self) -> None:
         self._release()
@@ -250,7 +260,7 @@ class Sniffer(asyncio.Protocol):
             chosen = {"h2": Spoken.HTTP2, "http/1.1": Spoken.HTTP1}.get(tls.selected_alpn_protocol() or "")
             if chosen is not None:
                 self._hand_over(self._transport, chosen)
-        if self._hub.draining and self._transport is not None:
+        if self._hub.draining_since is not None and self._transport is not None:
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -273,6 +283,8 @@ class Sniffer(asyncio.Protocol):
         transport.set_protocol(driver)
         if self._first:
             driver.data_received(self._first)
+        else:
+            driver.flush()  # what the server says first (RFC 9113 §3.4)
 
     def tick(self, now: float) -> None:
         if self._transport is not None and now - self._since >= self._hub.settings.first_byte_timeout_s:

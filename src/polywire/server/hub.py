@@ -45,7 +45,7 @@ class Hub:
         "_watched",
         "clock",
         "common",
-        "draining",
+        "draining_since",
         "loop",
         "now",
         "on_request",
@@ -69,7 +69,7 @@ class Hub:
         self.wall = wall
         self.now = clock()
         self.common = CommonHeaders()
-        self.draining = False
+        self.draining_since: float | None = None
         self._watched: set[Watched] = set()
         self._date_second = -1
         self._ticker: asyncio.TimerHandle | None = None
@@ -113,7 +113,8 @@ class Hub:
 
     def drain(self) -> None:
         """Ask every connection to end as soon as it can."""
-        self.draining = True
+        if self.draining_since is None:
+            self.draining_since = self.clock()
         for watched in list(self._watched):
             watched.drain()
 

@@ -68,10 +68,14 @@ class Sink(Protocol):
     """The whole request has been received (its body may not have been taken yet)."""
     closed: bool
     """The exchange is over in both directions, or was reset."""
-    buffered_in_bytes: int
     buffered_out_bytes: int
+    """Answered, but not yet taken by `data_to_send`."""
     receiver: Receiver | None
     """Set by the layer above in on_request; None: nothing is told."""
+
+    @property
+    def buffered_in_bytes(self) -> int:
+        """Received, but not yet taken."""
 
     def take(self) -> bytes:
         """All body bytes received and not yet taken. Gives no flow-control credit."""

@@ -79,9 +79,9 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 @functools.lru_cache(maxsize=512)
 def check_coding(coding: str | None) -> None:
     """Raises Unimplemented, naming what is accepted, for a grpc-encoding other than identity and gzip."""
-    if coding not in (None, "identity", "gzip"):
+    if coding is not None and coding not in ("identity", "gzip"):
         raise Unimplemented(
-            f"grpc-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED_CODINGS}",  # type: ignore[index]
+            f"grpc-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED_CODINGS}",
             metadata={"grpc-accept-encoding": ACCEPTED_CODINGS},
         )
 

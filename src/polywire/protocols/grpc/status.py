@@ -45,12 +45,12 @@ class BadRequest(Message, package="google.rpc"):
 
 
 @functools.lru_cache(maxsize=256)
-def _packer(cls: type[Any]) -> tuple[str, Callable[[Any], bytes]]:
+def _packer(cls: type[Message]) -> tuple[str, Callable[[Any], bytes]]:
     table = message_type(cls)
     return f"type.googleapis.com/{table.full_name}", message_codec(table, Format.PROTOBUF).encode
 
 
-def _pack(value: Any) -> Packed:
+def _pack(value: Message) -> Packed:
     url, encode = _packer(type(value))
     return Packed(url, encode(value))
 

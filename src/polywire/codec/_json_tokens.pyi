@@ -1,0 +1,1 @@
+"""Nothing here is called from Python: `_json_tokens` serves `_json_read`."""
