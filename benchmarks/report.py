@@ -95,7 +95,7 @@ def draw(results: Results, path: Path) -> None:
     for axis, (title, values) in zip(axes.flat, panels, strict=False):
         _panel(axis, title, values)
     figure.suptitle("polywire beside its peers: one core, requests per second unless said otherwise", fontsize=12)
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0, 1, 0.985))
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

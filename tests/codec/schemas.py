@@ -218,17 +218,19 @@ class _Builder:
 
 # --- values ---
 
-TIMES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59), timezones=st.just(UTC))  # noqa: DTZ001
+TIMES = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59), timezones=st.just(UTC))
 DECIMALS = st.decimals(allow_nan=False, allow_infinity=False, places=3)
+FLOAT_LIMIT = 3.4028232635611926e38
 SCALARS: dict[Kind, st.SearchStrategy[Any]] = {
     Kind.BOOL: st.booleans(),
     Kind.INT32: st.integers(-(2**31), 2**31 - 1),
     Kind.INT64: st.integers(-(2**63), 2**63 - 1),
     Kind.UINT32: st.integers(0, 2**32 - 1),
     Kind.UINT64: st.integers(0, 2**64 - 1),
-    Kind.FLOAT: st.floats(width=32, allow_nan=False, allow_infinity=False),
+    # Not the very largest: json_format cannot read what it writes for it (test_json.py has it).
+    Kind.FLOAT: st.floats(-FLOAT_LIMIT, FLOAT_LIMIT, width=32),
     Kind.DOUBLE: st.floats(allow_nan=False, allow_infinity=False),
-    Kind.STRING: st.text(max_size=12) | st.text("ab\"\\/\n\t\x00\x1fé€😀", max_size=40),
+    Kind.STRING: st.text(max_size=12) | st.text('ab"\\/\n\t\x00\x1fé€😀', max_size=40),
     Kind.BYTES: st.binary(max_size=12) | st.binary(min_size=120, max_size=140),
     Kind.ENUM: st.sampled_from(Color),
     Kind.TIMESTAMP: TIMES,

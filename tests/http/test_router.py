@@ -45,7 +45,9 @@ def test_matches(router: Router[str], verb: str, path: str, target: str, values:
     assert router.match(verb, path) == (target, values)
 
 
-@pytest.mark.parametrize("path", ["/v1", "/v1/users/", "/v1/users//orders/1", "/v2/users", "/files", "//", "/v1/users/1/orders"])
+@pytest.mark.parametrize(
+    "path", ["/v1", "/v1/users/", "/v1/users//orders/1", "/v2/users", "/files", "//", "/v1/users/1/orders"]
+)
 def test_unknown_paths(router: Router[str], path: str) -> None:
     with pytest.raises(NotFound) as caught:
         router.match("GET", path)

@@ -118,9 +118,7 @@ class Grpc(Driver):
         message = self._codec(method).encode_input(table.input.cls(**request))
         return self._send(method, frame(message), timeout_s, token)
 
-    def _send(
-        self, method: str, body: bytes, timeout_s: float | None = None, token: str | None = None
-    ) -> MemorySink:
+    def _send(self, method: str, body: bytes, timeout_s: float | None = None, token: str | None = None) -> MemorySink:
         headers = [("content-type", self.content_type), ("te", "trailers")]
         if timeout_s is not None:
             headers.append(("grpc-timeout", f"{int(timeout_s * 1000)}m"))

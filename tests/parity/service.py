@@ -8,7 +8,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from polywire import App, Code, FieldViolation, Message, RpcError, Service, Unauthenticated, current_call, mutation, query
+from polywire import (
+    App,
+    Code,
+    FieldViolation,
+    Message,
+    RpcError,
+    Service,
+    Unauthenticated,
+    current_call,
+    mutation,
+    query,
+)
 from polywire.runtime.call import Call
 from polywire.service import Invoke
 

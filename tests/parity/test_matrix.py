@@ -132,7 +132,7 @@ async def _(bench: Bench) -> None:
 
 @row("unauthenticated")
 async def _(bench: Bench) -> None:
-    observed = await bench.driver.call("Unary", {"name": "x"}, token="wrong")  # noqa: S106 - it is wrong
+    observed = await bench.driver.call("Unary", {"name": "x"}, token="wrong")
     assert (observed.code, observed.reason) == ("UNAUTHENTICATED", "BAD_TOKEN")
 
 

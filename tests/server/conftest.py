@@ -160,9 +160,9 @@ def serving(site: EchoSite, clients: list[Client]) -> Serving:
         try:
             yield server
         finally:
-            await server.abort()
             for client in clients:
                 await client.close()
+            await server.abort()
         assert asyncio.all_tasks() <= tasks
         assert server.open_connections == 0
         gc.collect()

@@ -7,4 +7,4 @@ def main() -> None:
     """Run the command line; the exit code is the process's."""
     from polywire.cli.commands import cli
 
-    cli()
+    cli(prog_name="polywire")

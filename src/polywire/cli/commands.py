@@ -64,7 +64,12 @@ def _option(*names: str, env: str, help: str, **settings: Any) -> Callable[[F], 
 )
 @_option("--max-request-bytes", env="MAX_REQUEST_BYTES", type=click.IntRange(1), help="Largest request body accepted.")
 @_option("--max-connections", env="MAX_CONNECTIONS", type=click.IntRange(1), default=16_384, help="Open at once.")
-@_option("--deadline", env="DEADLINE", type=click.FloatRange(0, min_open=True), help="Seconds a call may take at most.")
+@_option(
+    "--deadline",
+    env="DEADLINE",
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds a call may take where nobody says less.",
+)
 @_option(
     "--idle-seconds", env="IDLE_SECONDS", default=75.0, type=click.FloatRange(1), help="Keep-alive without a request."
 )

@@ -116,15 +116,22 @@ def _load(target: str | None) -> App | None:
 
 
 def _print_users_error(error: Exception) -> None:
-    """The traceback from the user's own code on: how we got there says nothing to them."""
+    """The traceback without the frames of how we got there, which say nothing to the user.
+
+    Where the error arose in polywire itself, and is not about a declaration of theirs, all of it is shown.
+    """
+    from polywire.schema.errors import SchemaError
+
+    told = traceback.TracebackException.from_exception(error)
+    users = [frame for frame in told.stack if not _is_machinery(frame.filename)]
+    if isinstance(error, (SchemaError, SyntaxError)) or (told.stack and users and users[-1] is told.stack[-1]):
+        told.stack = traceback.StackSummary.from_list(users)
+    print("".join(told.format()), end="", file=sys.stderr, flush=True)
+
+
+def _is_machinery(path: str) -> bool:
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    frames = error.__traceback__
-    while frames is not None:
-        name = frames.tb_frame.f_code.co_filename
-        if not (name.startswith((ours, "<frozen")) or "importlib" in name or "asyncio" in name):
-            break
-        frames = frames.tb_next
-    traceback.print_exception(type(error), error, frames)
+    return path.startswith((ours + os.sep, "<frozen")) or f"{os.sep}importlib{os.sep}" in path
 
 
 def _override(app: App, options: ServeOptions) -> None:

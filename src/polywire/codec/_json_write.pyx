@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 
 from polywire.codec._buffer cimport Writer, need, writer_free, writer_init
 from polywire.codec._tables cimport *
-from polywire.codec._times cimport timestamp_to_text
+from polywire.codec._times cimport duration_to_parts, timestamp_to_text
 
 from binascii import b2a_base64
 from datetime import date, datetime, timedelta
@@ -40,6 +40,7 @@ for _byte in range(256):
     ESCAPED[_byte] = _byte < 32 or _byte == 34 or _byte == 92
 
 cdef uint64_t ONES = 0x0101010101010101
+cdef object LARGEST = 3.4028234663852886e38  # the greatest finite binary32
 cdef const char* HEX = "0123456789abcdef"
 cdef double POWERS[7]
 POWERS[:] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6]
@@ -175,11 +176,13 @@ cdef int put_float(Writer* w, double value) except -1:
     cdef int digits
     if not isfinite(single):
         raise ValueError("out of range for a 32-bit float")
-    for digits in range(6, 9):
+    for digits in range(6, 10):
+        # The text may not exceed the largest binary32, even where it would be rounded back to it: peers refuse that.
         text = f"{<double>single:.{digits}g}"
-        if <float><double>float(text) == single:
-            return put_double(w, float(text))
-    return put_double(w, float(f"{<double>single:.9g}"))
+        shortest = float(text)
+        if <float><double>shortest == single and abs(shortest) <= LARGEST:
+            return put_double(w, shortest)
+    return put_double(w, single)
 
 
 cdef object mistyped(FieldTable field, object value):
@@ -418,7 +421,7 @@ cdef int put_text(Writer* w, object text) except -1:
 
 cdef inline int close_object(Writer* w) except -1:
     """Ends an object each of whose members left a comma."""
-    if w.pos[-1] == c",":
+    if (w.pos - 1)[0] == c",":
         w.pos -= 1
     w.pos[0] = c"}"
     w.pos += 1
@@ -491,12 +494,14 @@ cdef int put_number(Writer* w, FieldTable field, object value, bint proto) excep
 
 cdef object text_of(FieldTable field, object value, bint proto):
     """The text of a kind whose text needs no escapes."""
-    cdef int kind = field.kind
+    cdef int kind = field.kind, nanos
+    cdef int64_t seconds
     if kind == BYTES:
         if PyBytes_CheckExact(value):
             return b2a_base64(value, newline=False).decode("ascii")
     elif kind == DURATION:
         if isinstance(value, timedelta):
+            duration_to_parts(value, &seconds, &nanos)  # refuses what no peer could read
             return proto_duration_to_text(value) if proto else iso_duration_to_text(value)
     elif kind == DECIMAL:
         if isinstance(value, Decimal):

@@ -37,12 +37,10 @@ cdef const uint8_t* long_varint(Reader* r, const uint8_t* p, const uint8_t* end,
         if p + i >= end:
             raise malformed(r, p, "truncated varint")
         found |= <uint64_t>(p[i] & 127) << (7 * i)
-        if p[i] < 128:
-            if i == 9 and p[i] > 1:
-                break
+        if p[i] < 128:  # bits of a tenth byte beyond the 64th are dropped
             value[0] = found
             return p + i + 1
-    raise malformed(r, p, "varint longer than 64 bits")
+    raise malformed(r, p, "varint longer than ten bytes")
 
 
 cdef inline const uint8_t* read_tag(
@@ -64,6 +62,8 @@ cdef inline const uint8_t* read_length(
 ) except NULL:
     cdef uint64_t found
     cdef const uint8_t* after = varint(r, p, end, &found)
+    if after - p > 5:
+        raise malformed(r, p, "length longer than five bytes")
     if found > <uint64_t>(end - after):
         raise malformed(r, p, f"length {found} beyond the end")
     length[0] = <Py_ssize_t>found

@@ -7,7 +7,7 @@ import sys
 import zlib
 from typing import Any
 
-from polywire.errors import MalformedInput, ResourceExhausted, TOO_LARGE
+from polywire.errors import TOO_LARGE, MalformedInput, ResourceExhausted
 
 SMALLEST_COMPRESSED_BYTES = 1024
 """Below this a compressed body saves no packet."""
@@ -29,7 +29,7 @@ def choose_coding(accept_encoding: str) -> str | None:
     best_weight = weights.get("identity", 0.0)
     for coding in ("zstd", "gzip"):
         weight = weights.get(coding, other)
-        if weight > 0 and (best is None and weight >= best_weight or weight > best_weight):
+        if weight > 0 and ((best is None and weight >= best_weight) or weight > best_weight):
             best, best_weight = coding, weight
     if len(_chosen) < _CACHE_SIZE:
         _chosen[accept_encoding] = best

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from polywire.errors import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, ResourceExhausted, RpcError, Unimplemented
 from polywire.http.compression import ACCEPTED, SMALLEST_COMPRESSED_BYTES, choose_coding, compress, decompress
@@ -20,6 +20,7 @@ NO_ERROR = 0
 INTERNAL_ERROR = 2
 CANCEL = 8
 
+T = TypeVar("T")
 Extra = tuple[tuple[bytes, bytes], ...]
 
 
@@ -33,6 +34,22 @@ class Observer(Protocol):
     def __call__(self, exchange: Exchange) -> None: ...
 
 
+class Gathering:
+    """A body on its way, and whom to tell of it."""
+
+    __slots__ = ("limit_bytes", "parts", "refuse", "size", "then", "what")
+
+    def __init__(
+        self, limit_bytes: int, then: Callable[[Any, bytes], None], refuse: Callable[[Any, RpcError], None], what: Any
+    ) -> None:
+        self.limit_bytes = limit_bytes
+        self.then = then
+        self.refuse = refuse
+        self.what = what
+        self.parts: list[bytes] = []
+        self.size = 0
+
+
 class Exchange:
     """One request and the way to answer it, once.
 
@@ -41,47 +58,33 @@ class Exchange:
     Text in the head, bytes in the body.
     """
 
-    __slots__ = (
-        "_blocked",
-        "_drained",
-        "_gone",
-        "_observer",
-        "_on_gone",
-        "_parts",
-        "_readable",
-        "_refuse",
-        "_request_id",
-        "_size",
-        "_then",
-        "headers",
-        "limit_bytes",
-        "method",
-        "path",
-        "peer",
-        "query",
-        "sent_body_bytes",
-        "sink",
-        "started_ns",
-        "status",
-    )
+    query = ""
+    status = 0
+    """Of the answer; 0 before there is one, 499 where the peer left first."""
+    sent_body_bytes = 0
+    variables: Sequence[str] = ()
+    """The values of the path's variables, where a route with some matched."""
+    _request_id: str | None = None
+    _gone = False
+    _blocked = False
+    _gathering: Gathering | None = None
+    _on_gone: Callable[[], None] | None = None
+    _readable: asyncio.Future[None] | None = None
+    _drained: asyncio.Future[None] | None = None
 
     def __init__(self, sink: Sink, peer: Any, observer: Observer | None = None) -> None:
+        # Defaults stand in the class: this runs for every request.
         self.sink = sink
         self.peer = peer
         self.method = sink.method
         self.headers: Headers = sink.headers
-        self.path, _, self.query = sink.target.partition("?")
+        target = sink.target
+        if "?" in target:
+            self.path, _, self.query = target.partition("?")
+        else:
+            self.path = target
+        self.started_ns = monotonic_ns()
         self._observer = observer
-        self._request_id: str | None = None
-        self._then: Callable[[bytes], None] | None = None
-        self._on_gone: Callable[[], None] | None = None
-        self._readable: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._gone = False
-        self._blocked = False
-        self.status = 0
-        self.sent_body_bytes = 0
-        self.started_ns = perf_counter_ns()
 
     @property
     def authority(self) -> str:
@@ -113,77 +116,65 @@ class Exchange:
 
     # -- the request's body
 
-    def collect(self, limit_bytes: int, then: Callable[[bytes], None], refuse: Callable[[RpcError], None]) -> None:
-        """Gather the whole body, decompressed, and call then(body): at once where it is here already.
+    def collect(
+        self, limit_bytes: int, then: Callable[[T, bytes], None], refuse: Callable[[T, RpcError], None], what: T
+    ) -> None:
+        """Gather the whole body, decompressed, and call then(what, body): at once where it is here already.
 
-        limit_bytes bounds it as sent and as decompressed. Instead of `then`, refuse(error) is called once for a body
-        that is too large (TOO_LARGE), in an unknown coding (UNSUPPORTED_MEDIA_TYPE) or broken (MALFORMED).
+        limit_bytes bounds it as sent and as decompressed. Instead of `then`, refuse(what, error) is called once for a
+        body that is too large (TOO_LARGE), in an unknown coding (UNSUPPORTED_MEDIA_TYPE) or broken (MALFORMED).
         Neither is called if the peer leaves first.
         """
         sink = self.sink
         if not sink.has_body:
-            then(b"")
-            return
-        if sink.content_length > limit_bytes:
-            refuse(_too_large(limit_bytes))
-            return
-        if sink.ended:
+            then(what, b"")
+        elif sink.content_length > limit_bytes:
+            refuse(what, _too_large(limit_bytes))
+        elif sink.ended:
             body = sink.take()
-            sink.grant(len(body))
-            self._collected(body, limit_bytes, then, refuse)
-            return
-        self._then = then
-        self._refuse = refuse
-        self.limit_bytes = limit_bytes
-        self._parts: list[bytes] = []
-        self._size = 0
-        sink.receiver = self
-        self._gather()
+            size = len(body)
+            sink.grant(size)
+            if size > limit_bytes or "content-encoding" in self.headers:
+                self._decode(Gathering(limit_bytes, then, refuse, what), body)
+            else:
+                then(what, body)
+        else:
+            self._gathering = Gathering(limit_bytes, then, refuse, what)
+            sink.receiver = self
+            self._gather(self._gathering)
 
-    def _gather(self) -> None:
+    def _gather(self, gathering: Gathering) -> None:
         sink = self.sink
         part = sink.take()
-        self._size += len(part)
-        then, refuse = self._then, self._refuse
-        assert then is not None
-        if self._size > self.limit_bytes:
-            self._then = None
-            self._parts.clear()
-            refuse(_too_large(self.limit_bytes))
+        gathering.size += len(part)
+        if gathering.size > gathering.limit_bytes:
+            self._gathering = None
+            gathering.refuse(gathering.what, _too_large(gathering.limit_bytes))
             return
-        if part:
-            self._parts.append(part)
+        gathering.parts.append(part)
         sink.grant(len(part))
         if sink.ended:
-            body = b"".join(self._parts)
-            self._parts.clear()
-            self._then = None
-            self._collected(body, self.limit_bytes, then, refuse)
+            self._gathering = None
+            self._decode(gathering, b"".join(gathering.parts))
 
-    def _collected(
-        self, body: bytes, limit_bytes: int, then: Callable[[bytes], None], refuse: Callable[[RpcError], None]
-    ) -> None:
-        if len(body) > limit_bytes:
-            refuse(_too_large(limit_bytes))
-            return
-        coding = self.headers.get("content-encoding")
-        if coding is not None and coding != "identity":
-            coding = coding.lower()
-            if coding not in ("gzip", "x-gzip", "zstd"):
-                refuse(
-                    Unimplemented(
-                        f"content-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED}",
-                        reason=UNSUPPORTED_MEDIA_TYPE,
-                        metadata={"accept-encoding": ACCEPTED},
-                    )
-                )
-                return
-            try:
+    def _decode(self, gathering: Gathering, body: bytes) -> None:
+        limit_bytes = gathering.limit_bytes
+        try:
+            if len(body) > limit_bytes:
+                raise _too_large(limit_bytes)
+            coding = (self.headers.get("content-encoding") or "identity").lower()
+            if coding in ("gzip", "x-gzip", "zstd"):
                 body = decompress(coding, body, limit_bytes)
-            except RpcError as error:
-                refuse(error)
-                return
-        then(body)
+            elif coding != "identity":
+                raise Unimplemented(
+                    f"content-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED}",
+                    reason=UNSUPPORTED_MEDIA_TYPE,
+                    metadata={"accept-encoding": ACCEPTED},
+                )
+        except RpcError as error:
+            gathering.refuse(gathering.what, error)
+            return
+        gathering.then(gathering.what, body)
 
     async def read(self) -> bytes:
         """The next bytes of the body as sent, b"" at its end; the peer gets credit for as many.
@@ -283,8 +274,8 @@ class Exchange:
         self.sink.receiver = self
 
     def on_readable(self) -> None:
-        if self._then is not None:
-            self._gather()
+        if self._gathering is not None:
+            self._gather(self._gathering)
         elif self._readable is not None and not self._readable.done():
             self._readable.set_result(None)
 
@@ -295,7 +286,7 @@ class Exchange:
 
     def on_gone(self) -> None:
         self._gone = True
-        self._then = None
+        self._gathering = None
         for waiter in (self._readable, self._drained):
             if waiter is not None and not waiter.done():
                 waiter.set_exception(Gone("the peer has left"))

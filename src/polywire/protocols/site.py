@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from polywire.errors import MalformedInput, RpcError, Unimplemented
+from polywire.errors import UNSUPPORTED_MEDIA_TYPE, MalformedInput, RpcError, Unimplemented
 from polywire.http.exchange import Exchange, Observer
 from polywire.http.router import Router
 from polywire.protocols.docs_page.endpoints import docs_endpoints
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from polywire.service.app import App
     from polywire.wire.sink import Sink
 
-Target = Callable[[Exchange, list[str]], None]
-"""Answers an exchange; the list is the values of the path's variables."""
 Endpoint = Callable[[Exchange], None]
+"""Answers an exchange."""
 
 
 class Site:
@@ -46,19 +45,19 @@ class Site:
         self.runtime = Runtime(app, self.metrics)
         self.observers: list[Observer] = []
         """Told of every finished exchange, after the counters."""
-        self._router: Router[Target] = Router()
-        self._by_content_type: dict[str, Endpoint] = {}
+        self._observer = self._observe
+        self._router: Router[Endpoint] = Router()
         self._rest = RestServer(self.runtime)
         self._grpc = GrpcServer(self.runtime, self.health)
         for template, verb, target in self._rest.targets():
             self._router.add(verb, template, target)
-        self._by_content_type.update(self._grpc.content_types())
+        self._dialects: dict[str, dict[str, Endpoint]] = {**self._grpc.dialects}
         for path, endpoint in docs_endpoints(app).items():
             self.add_endpoint("GET", path, endpoint)
 
     def add_endpoint(self, verb: str, path: str, endpoint: Endpoint) -> None:
         """Answer a fixed path outside of every service. Raises ValueError where a route has it already."""
-        self._router.add(verb, path, lambda exchange, _: endpoint(exchange))
+        self._router.add(verb, path, endpoint)
 
     async def start(self) -> None:
         """Run the app's start hooks. Raises what they raise; `stop` must be awaited all the same."""
@@ -77,22 +76,23 @@ class Site:
 
     def on_request(self, peer: Peer, sink: Sink) -> None:
         """Take one request from an engine; `peer` is the connection's."""
-        exchange = Exchange(sink, peer, self._observe)
+        exchange = Exchange(sink, peer, self._observer)
         content_type = exchange.headers.get("content-type")
         if content_type is not None:
-            endpoint = self._by_content_type.get(content_type)
-            if endpoint is None and content_type.startswith("application/grpc"):
-                endpoint = self._grpc.by_content_type(content_type)
-            if endpoint is not None:
-                endpoint(exchange)
+            dialect = self._dialects.get(content_type)
+            if dialect is not None:
+                dialect.get(exchange.path, self._grpc.refuse)(exchange)
+                return
+            if content_type.startswith("application/grpc"):
+                self._grpc.serve_unusual(exchange, content_type)
                 return
         verb = exchange.method
         try:
-            target, values = self._router.match("GET" if verb == "HEAD" else verb, exchange.path)
+            endpoint, exchange.variables = self._router.match("GET" if verb == "HEAD" else verb, exchange.path)
         except RpcError as error:
             self._unrouted(exchange, error)
             return
-        target(exchange, values)
+        endpoint(exchange)
 
     def _unrouted(self, exchange: Exchange, error: RpcError) -> None:
         path = exchange.path
@@ -101,11 +101,10 @@ class Site:
             if allowed:
                 exchange.respond(204, HeaderBlock([("allow", ", ".join(allowed))]), b"")
                 return
-        grpc_only = self._grpc.methods.get(path)
-        if grpc_only is not None and not isinstance(error, MalformedInput):
+        if path in self._grpc.dialects["application/grpc"] and not isinstance(error, MalformedInput):
             error = Unimplemented(
                 f"{path[1:]} is called by gRPC: POST with content-type application/grpc over HTTP/2",
-                reason="UNSUPPORTED_MEDIA_TYPE",
+                reason=UNSUPPORTED_MEDIA_TYPE,
             )
         respond_error(exchange, error)
 

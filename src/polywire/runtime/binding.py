@@ -13,10 +13,11 @@ from polywire.runtime.pool import ThreadPool
 from polywire.schema.types import Method
 from polywire.service.interceptor import Interceptor, Invoke
 
+
 class Binding:
     """One method as one protocol offers it."""
 
-    __slots__ = ("default_deadline_s", "finish_on_disconnect", "invoke", "method", "metrics", "protocol")
+    __slots__ = ("finish_on_disconnect", "invoke", "method", "metrics", "protocol", "timeout_s")
 
     def __init__(
         self, method: Method, protocol: str, invoke: Invoke, metrics: MethodMetrics, default_deadline_s: float | None
@@ -30,7 +31,7 @@ class Binding:
         elif method.shape.server_streaming:
             # A stream may well be meant to last: its deadline comes from its caller or its declaration only.
             default_deadline_s = None
-        self.default_deadline_s = default_deadline_s
+        self.timeout_s = default_deadline_s
         self.finish_on_disconnect = method.finish_on_disconnect
 
 

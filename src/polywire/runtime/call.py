@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic, perf_counter_ns
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from polywire.errors import Code, RpcError
+from polywire.request_id import request_id
 from polywire.runtime._eager import CURRENT_CALL
 from polywire.runtime.metadata import HeaderSource, Metadata, MutableMetadata
 
@@ -32,16 +33,16 @@ class Peer:
 
 UNKNOWN_PEER = Peer("")
 
+
 class Call:
     """One invocation of a method, from its decoded input to its outcome. It never knows the exchange that carries it.
 
     input: the request message, or an async iterator of messages for client streams.
-    deadline: when the call must be over, on the loop's monotonic clock in seconds; None: never.
+    timeout_s: how long it may take from `started_ns` (monotonic) on, in seconds; None: for ever.
     task: the asyncio task while the handler is suspended; None before, and for handlers that never suspend.
     """
 
     input: Any = None
-    deadline: float | None = None
     principal: Any = None
     """Who is calling, set by whatever authenticates."""
     resume_after: str | None = None
@@ -53,30 +54,36 @@ class Call:
     """For the protocol that made the call; nobody else looks at it."""
     done: Callable[[Call, Any, RpcError | None], None]
     """Set when the call is dispatched or rejected."""
+    _request_id: str | None = None
     timer_slot: set[Call] | None = None
     _response_metadata: MutableMetadata | None = None
     _trailers: MutableMetadata | None = None
     _callbacks: list[Callable[[Call, RpcError | None], None]] | None = None
 
-    def __init__(
-        self,
-        binding: Binding,
-        headers: HeaderSource,
-        peer: Peer,
-        request_id: str,
-    ) -> None:
-        self.started_ns = perf_counter_ns()
+    def __init__(self, binding: Binding, headers: HeaderSource, peer: Peer, started_ns: int) -> None:
+        # Defaults stand in the class: this runs for every call.
         self.binding = binding
         self.headers = headers
         self.peer = peer
-        self.request_id = request_id
-        if binding.default_deadline_s is not None:
-            self.deadline = monotonic() + binding.default_deadline_s
+        self.started_ns = started_ns
+        self.timeout_s = binding.timeout_s
+
+    @property
+    def request_id(self) -> str:
+        """The caller's, or one of ours."""
+        if self._request_id is None:
+            self._request_id = request_id(self.headers.get("x-request-id"))
+        return self._request_id
+
+    @property
+    def deadline(self) -> float | None:
+        """When the call must be over, on the loop's monotonic clock in seconds; None: never."""
+        return None if self.timeout_s is None else self.started_ns / 1e9 + self.timeout_s
 
     def limit_time(self, timeout_s: float) -> None:
-        """Set the deadline that the caller asked for, in seconds from now; the method's own stays the upper bound."""
+        """Take over the time-out that the caller asked for, in seconds; the method's own stays the upper bound."""
         bound = self.binding.method.deadline_s
-        self.deadline = monotonic() + (timeout_s if bound is None or timeout_s < bound else bound)
+        self.timeout_s = timeout_s if bound is None or timeout_s < bound else bound
 
     @property
     def method(self) -> Method:
@@ -108,7 +115,8 @@ class Call:
 
     def remaining_s(self) -> float | None:
         """Seconds until the deadline, not below 0; None: no deadline."""
-        return None if self.deadline is None else max(0.0, self.deadline - monotonic())
+        deadline = self.deadline
+        return None if deadline is None else max(0.0, deadline - monotonic())
 
     def cancel(self, code: Code = Code.CANCELLED) -> None:
         """Stop the handler; the call ends with `code`. Does nothing once the call is over or has not suspended."""

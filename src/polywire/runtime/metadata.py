@@ -26,7 +26,8 @@ class Metadata:
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The text value; repeated ones joined by ", "."""
-        return self._source.get(name.lower(), default)
+        value = self._source.get(name)
+        return self._source.get(name.lower(), default) if value is None else value
 
     def get_all(self, name: str) -> list[str]:
         return self._source.get_all(name.lower())
@@ -58,7 +59,7 @@ class Metadata:
 
 
 class MutableMetadata:
-    """Metadata to send: pairs in order, names lower-case; bytes are for names that end in `-bin`, text for all others."""
+    """Metadata to send: pairs in order, names lower-case; bytes for names that end in `-bin`, text for all others."""
 
     __slots__ = ("_pairs",)
 
@@ -68,7 +69,7 @@ class MutableMetadata:
             self.add(name, value)
 
     def add(self, name: str, value: str | bytes) -> None:
-        """Append a pair. Raises ValueError for bytes without `-bin`, text with it, or a name or value that HTTP refuses."""
+        """Append a pair. Raises ValueError for bytes without `-bin`, text with it, or what HTTP refuses."""
         name = name.lower()
         if name.endswith("-bin") != isinstance(value, bytes):
             raise ValueError(f"metadata {name!r}: bytes go with names that end in -bin, text with all others")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from time import perf_counter_ns
+from time import monotonic_ns
 from typing import Any
 
 from polywire.errors import (
@@ -48,10 +48,13 @@ class Runtime:
         """Calls that have a task: what draining waits for."""
         self._runner: EagerRunner | None = None
         self._wheel: DeadlineWheel | None = None
+        self._begin = _not_started
+        self._on_finish = self._finish
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._runner = EagerRunner(loop)
+        self._begin = self._runner.start
         self._wheel = DeadlineWheel(loop, self._expire)
 
     async def stop(self) -> None:
@@ -76,20 +79,20 @@ class Runtime:
     def dispatch(self, call: Call, done: Done) -> None:
         """Run a call with one answer. `done` is called before this returns where the handler never suspends."""
         call.done = done
-        self._launch(call.binding.invoke(call), call)
+        if self._begin(call.binding.invoke(call), call, self._on_finish):
+            self._suspended(call)
 
     def dispatch_stream(self, call: Call, emit: Emit, drained: Callable[[], Awaitable[None]], done: Done) -> None:
         """Run a call whose answer is a stream: `emit` for each item, `done` once at the end."""
         call.done = done
-        self._launch(_stream(call, emit, drained), call)
+        if self._begin(_stream(call, emit, drained), call, self._on_finish):
+            self._suspended(call)
 
-    def _launch(self, coro: Any, call: Call) -> None:
-        runner = self._runner
-        assert runner is not None, "the runtime has not been started"
-        if runner.start(coro, call, self._finish):
-            self.suspended.add(call)
-            if call.deadline is not None and not call.answered:
-                self._wheel.add(call, call.deadline)  # type: ignore[union-attr]
+    def _suspended(self, call: Call) -> None:
+        self.suspended.add(call)
+        deadline = call.deadline
+        if deadline is not None and self._wheel is not None:
+            self._wheel.add(call, deadline)
 
     def reject(self, call: Call, error: Exception, done: Done) -> None:
         """Answer a call that never reached its handler, because its input was refused."""
@@ -99,10 +102,11 @@ class Runtime:
     def _finish(self, call: Call, value: Any, exc: BaseException | None) -> None:
         if call.task is not None:
             self.suspended.discard(call)
-            if call.timer_slot is not None:
-                self._wheel.remove(call)  # type: ignore[union-attr]
-        if not call.answered:
-            self._answer(call, value, exc)
+            if self._wheel is not None:
+                self._wheel.remove(call)
+            if call.answered:
+                return
+        self._answer(call, value, exc)
 
     def _expire(self, call: Call) -> None:
         # The caller is answered now, whatever the handler makes of its cancellation; a thread cannot be stopped at all.
@@ -123,7 +127,7 @@ class Runtime:
         else:
             error = self._error_of(call, exc)
             done(call, None, error)
-        call.binding.metrics.record(0 if error is None else error.code, perf_counter_ns() - call.started_ns)
+        call.binding.metrics.record(0 if error is None else error.code, monotonic_ns() - call.started_ns)
         if call._callbacks is not None:
             for callback in call._callbacks:
                 try:
@@ -160,6 +164,11 @@ _CANCELLED_TEXT = {
     Code.DEADLINE_EXCEEDED: "the deadline has passed",
     Code.UNAVAILABLE: "the server is shutting down",
 }
+
+
+def _not_started(coro: Any, call: Any, finish: Any) -> bool:
+    coro.close()
+    raise RuntimeError("the runtime has not been started: await site.start() in the loop that serves")
 
 
 async def _stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""An in-memory transport at the waist: requests go to the site and answers come back, with no socket and no bytes of HTTP."""
+"""An in-memory transport at the waist: requests go to the site and answers come back, with no socket and no HTTP."""
 
 from __future__ import annotations
 

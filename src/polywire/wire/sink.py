@@ -16,7 +16,7 @@ An engine (`Http1Connection`, `Http2Connection`) is bytes in, bytes out and know
     engine.last_activity_marker    # an int that grows with every complete request head; drivers time idleness with it
     engine.awaiting_head           # bool: a request head has begun and is not complete; drivers time it
     engine.awaiting_body           # bool: body is missing that the peer has credit to send; drivers time it
-    engine.timeout()               # the peer did not go on with what is awaited: HTTP/1.1 answers 408 and closes, HTTP/2 GOAWAY
+    engine.timeout()               # the peer did not go on with what is awaited: 408 and closing, or on HTTP/2 a reset
     engine.on_output               # attribute: a callable without arguments, called when output appears outside of
                                    # receive_data (a handler that suspended answers); the driver then flushes once a turn
                                    # also where want_read or want_close changed, or buffered input waits for a turn of

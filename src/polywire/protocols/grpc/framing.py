@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from polywire.errors import TOO_LARGE, Internal, InvalidArgument, MalformedInput, ResourceExhausted, Unimplemented
 from polywire.http.compression import decompress
+from polywire.runtime.metadata import HeaderSource
 
 ACCEPTED_CODINGS = "identity,gzip"
 SMALLEST_COMPRESSED_BYTES = 1024
@@ -40,7 +41,7 @@ def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
     return Prefix(data[0] == 1, length)
 
 
-def unframe_one(body: bytes, limit_bytes: int, coding: str | None) -> bytes:
+def unframe_one(body: bytes, limit_bytes: int, headers: HeaderSource) -> bytes:
     """The single message of a unary call, decompressed.
 
     Raises InvalidArgument for none, Unimplemented for more than one, MalformedInput for a broken frame.
@@ -58,22 +59,23 @@ def unframe_one(body: bytes, limit_bytes: int, coding: str | None) -> bytes:
         raise MalformedInput(f"the message ends early: {size - 5} bytes of {prefix.length}")
     if size > 5 + prefix.length:
         raise Unimplemented("a unary call carries one message; more came")
-    return unpack(body[5:], prefix, limit_bytes, coding)
+    return unpack(body[5:], prefix, limit_bytes, headers)
 
 
-def unpack(message: bytes, prefix: Prefix, limit_bytes: int, coding: str | None) -> bytes:
-    """The message's bytes, decompressed where its flag says so. `coding` is the call's grpc-encoding."""
+def unpack(message: bytes, prefix: Prefix, limit_bytes: int, headers: HeaderSource) -> bytes:
+    """The message's bytes, decompressed by the call's grpc-encoding where its flag says so."""
     if not prefix.compressed:
         return message
+    coding = headers.get("grpc-encoding")
     if coding is None or coding == "identity":
         raise Internal("a compressed message came without grpc-encoding")
     return decompress(coding, message, limit_bytes)
 
 
-@functools.lru_cache(maxsize=512)
-def accepts_gzip(accept_encoding: str | None) -> bool:
+def accepts_gzip(headers: HeaderSource) -> bool:
     """Whether grpc-accept-encoding names gzip."""
-    return accept_encoding is not None and "gzip" in [part.strip() for part in accept_encoding.split(",")]
+    accepted = headers.get("grpc-accept-encoding")
+    return accepted is not None and "gzip" in [part.strip() for part in accepted.split(",")]
 
 
 @functools.lru_cache(maxsize=512)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,9 @@ from polywire.protocols.grpc.status import status_pairs
 from polywire.protocols.rest.errors import respond_error
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
+from polywire.runtime.metadata import MutableMetadata
 from polywire.runtime.runtime import Runtime
-from polywire.schema.types import Method, ServiceType
+from polywire.schema.types import Shape
 from polywire.wire.headers import HeaderBlock
 
 if TYPE_CHECKING:
@@ -37,206 +37,216 @@ _FORMATS = {
     "application/grpc+json": Format.PROTO_JSON,
 }
 _OK = HeaderBlock([("grpc-status", "0")])
+_CONTENT_TYPE = ("content-type", "application/grpc")
 
 
 class GrpcServer:
-    """All methods of an app by path, and the services that gRPC itself brings: health and reflection."""
+    """All methods of an app in every message format, and the services that gRPC itself brings: health and reflection."""
 
     def __init__(self, runtime: Runtime, health: Health) -> None:
-        self._runtime = runtime
-        self.methods: dict[str, GrpcMethod] = {}
+        self.dialects: dict[str, dict[str, Callable[[Exchange], None]]] = {}
+        """By content type, then by path: what answers a call."""
         own = [(service, instance) for service, instance in runtime.app.services]
         builtin: list[Any] = [HealthService(health), *reflection_services([service for service, _ in own])]
-        for service, instance in [*own, *((instance.__polywire__, instance) for instance in builtin)]:
-            for method in service.methods:
-                self.methods[method.path] = GrpcMethod(runtime, service, method, instance)
+        bindings = [
+            runtime.bind(method, instance, PROTOCOL)
+            for service, instance in [*own, *((instance.__polywire__, instance) for instance in builtin)]
+            for method in service.methods
+        ]
+        for content_type, codec_format in _FORMATS.items():
+            self.dialects[content_type] = {
+                binding.method.path: (StreamEndpoint if binding.method.shape is not Shape.UNARY else UnaryEndpoint)(
+                    runtime, binding, codec_format, content_type
+                ).serve
+                for binding in bindings
+            }
 
-    def content_types(self) -> dict[str, Callable[[Exchange], None]]:
-        """The endpoint of each content type."""
-        return {
-            content_type: functools.partial(self._serve, codec_format, content_type)
-            for content_type, codec_format in _FORMATS.items()
-        }
+    def refuse(self, exchange: Exchange) -> None:
+        """Answer a call of a method that does not exist."""
+        if _is_grpc(exchange):
+            block = HeaderBlock([_CONTENT_TYPE, *status_pairs(Unimplemented("there is no such method"), "")])
+            exchange.respond(200, block, b"")
 
-    def by_content_type(self, content_type: str) -> Callable[[Exchange], None] | None:
-        """The endpoint of a content type with parameters or capitals; None: it is not gRPC's."""
-        name = content_type.partition(";")[0].strip().lower()
-        if name not in _FORMATS:
-            return self._unknown_format if name.startswith("application/grpc+") else None
-        return functools.partial(self._serve, _FORMATS[name], name)
-
-    def _serve(self, codec_format: Format, content_type: str, exchange: Exchange) -> None:
-        if exchange.version != "2" or exchange.method != "POST":
-            respond_error(exchange, Unimplemented("gRPC is called by POST over HTTP/2", reason=UNSUPPORTED_MEDIA_TYPE))
-            return
-        method = self.methods.get(exchange.path)
-        if method is None:
-            unknown = Unimplemented("there is no such method")
-            exchange.respond(200, _trailers_only(content_type, unknown, ""), b"")
-            return
-        method.serve(exchange, method.dialects[codec_format])
-
-    def _unknown_format(self, exchange: Exchange) -> None:
-        respond_error(
-            exchange, Unimplemented("gRPC messages must be +proto or +json", reason=UNSUPPORTED_MEDIA_TYPE)
-        )
+    def serve_unusual(self, exchange: Exchange, content_type: str) -> None:
+        """Answer a content type with parameters or capitals, or refuse it."""
+        dialect = self.dialects.get(content_type.partition(";")[0].strip().lower())
+        if dialect is None:
+            respond_error(exchange, Unimplemented("messages must be +proto or +json", reason=UNSUPPORTED_MEDIA_TYPE))
+        else:
+            dialect.get(exchange.path, self.refuse)(exchange)
 
 
-class Dialect:
+class Endpoint:
     """One method in one message format: how to read and write it, and the header blocks of its answers."""
 
-    __slots__ = ("block", "block_gzip", "content_type", "decode", "encode")
-
-    def __init__(self, method: Method, codec_format: Format) -> None:
-        codec = method_codec(method, codec_format)
-        self.decode = codec.decode_input
-        self.encode = codec.encode_result
-        self.content_type = "application/grpc" if codec_format is Format.PROTOBUF else "application/grpc+json"
-        pairs = [("content-type", self.content_type), ("grpc-accept-encoding", framing.ACCEPTED_CODINGS)]
-        self.block = HeaderBlock(pairs)
-        self.block_gzip = HeaderBlock([*pairs, ("grpc-encoding", "gzip")])
-
-
-class GrpcMethod:
-    """One method as gRPC serves it."""
-
-    def __init__(self, runtime: Runtime, service: ServiceType, method: Method, instance: object) -> None:
+    def __init__(self, runtime: Runtime, binding: Binding, codec_format: Format, content_type: str) -> None:
+        codec = method_codec(binding.method, codec_format)
         self._runtime = runtime
-        self._service = service.full_name
+        self._binding = binding
+        self._service = binding.method.service
         self._limit = runtime.app.max_request_bytes
-        self._binding: Binding = runtime.bind(method, instance, PROTOCOL)
-        self._shape = method.shape
+        self._decode = codec.decode_input
+        self._encode = codec.encode_result
+        self._content_type = ("content-type", content_type)
+        pairs = [self._content_type, ("grpc-accept-encoding", framing.ACCEPTED_CODINGS)]
+        self._block = HeaderBlock(pairs)
+        self._block_gzip = HeaderBlock([*pairs, ("grpc-encoding", "gzip")])
+        # Bound once; a bound method is an object of its own at each look-up.
+        self._then = self._run
+        self._refuse = self._reject
         self._done = self._answer
-        self.dialects = {codec_format: Dialect(method, codec_format) for codec_format in set(_FORMATS.values())}
 
-    def serve(self, exchange: Exchange, dialect: Dialect) -> None:
-        headers = exchange.headers
-        header = headers.get("grpc-timeout")
-        call = Call(self._binding, headers, exchange.peer, exchange.request_id)
-        call.state = state = Carried(exchange, dialect)
-        try:
-            if header is not None:
-                call.limit_time(framing.timeout_s(header))
-            header = headers.get("grpc-encoding")
-            if header is not None:
-                framing.check_coding(header)
-                state.coding = header
-        except RpcError as error:
-            self._refuse(call, error)
+    def serve(self, exchange: Exchange) -> None:
+        if not _is_grpc(exchange):
             return
-        if self._shape.client_streaming:
-            call.input = MessageReader(exchange, dialect, self._limit, state.coding)
-            self._launch(call, state)
-        else:
-            exchange.collect(
-                self._limit + 5, functools.partial(self._run, call, state), functools.partial(self._refuse, call)
-            )
+        headers = exchange.headers
+        call = Call(self._binding, headers, exchange.peer, exchange.started_ns)
+        call.state = exchange
+        timeout = headers.get("grpc-timeout")
+        try:
+            if timeout is not None:
+                call.limit_time(framing.timeout_s(timeout))
+            if "grpc-encoding" in headers:
+                framing.check_coding(headers.get("grpc-encoding"))
+        except RpcError as error:
+            self._reject(call, error)
+            return
+        self._receive(call, exchange)
 
-    def _refuse(self, call: Call, error: RpcError) -> None:
+    def _receive(self, call: Call, exchange: Exchange) -> None:
+        exchange.collect(self._limit + 5, self._then, self._refuse, call)
+
+    def _run(self, call: Call, body: bytes) -> None:
+        try:
+            call.input = self._decode(framing.unframe_one(body, self._limit, call.headers))
+        except RpcError as error:
+            self._reject(call, error)
+            return
+        self._launch(call)
+
+    def _reject(self, call: Call, error: RpcError) -> None:
         if error.reason == TOO_LARGE:
             error = type(error)(f"the message is larger than {self._limit} bytes", reason=TOO_LARGE)
         self._runtime.reject(call, error, self._done)
 
-    def _run(self, call: Call, state: Carried, body: bytes) -> None:
-        try:
-            call.input = state.dialect.decode(framing.unframe_one(body, self._limit, state.coding))
-        except RpcError as error:
-            self._refuse(call, error)
-            return
-        self._launch(call, state)
+    def _launch(self, call: Call) -> None:
+        raise NotImplementedError
 
-    def _launch(self, call: Call, state: Carried) -> None:
-        if self._shape.server_streaming:
-            self._runtime.dispatch_stream(call, self._emit, state.exchange.drain, self._end)
+    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
+        raise NotImplementedError
+
+    def _error_block(self, call: Call, error: RpcError, head: bool) -> HeaderBlock:
+        """The trailers that tell the error; as a trailers-only answer with what belongs into the head."""
+        pairs: list[tuple[str | bytes, str | bytes]] = []
+        if head:
+            pairs.append(self._content_type)
+            if call._response_metadata is not None:
+                pairs.extend(call._response_metadata.wire_items())
+        pairs.extend(status_pairs(error, self._service))
+        pairs.extend((error.metadata or {}).items())
+        if call._trailers is not None:
+            pairs.extend(call._trailers.wire_items())
+        pairs.append(("x-request-id", call.request_id))
+        return HeaderBlock(pairs)
+
+
+class UnaryEndpoint(Endpoint):
+    """One message in, one message out."""
+
+    def _launch(self, call: Call) -> None:
+        self._runtime.dispatch(call, self._done)
+        if not call.answered and not self._binding.finish_on_disconnect:
+            call.state.watch(call.cancel)
+
+    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
+        exchange: Exchange = call.state
+        if error is not None:
+            exchange.respond(200, self._error_block(call, error, True), b"")
+            return
+        message = self._encode(value)
+        trailers = _OK if call._trailers is None else _ok_with(call._trailers)
+        initial = () if call._response_metadata is None else call._response_metadata.wire_items()
+        if len(message) >= framing.SMALLEST_COMPRESSED_BYTES and framing.accepts_gzip(call.headers):
+            exchange.respond(200, self._block_gzip, framing.frame_gzip(message), initial, trailers)
+        else:
+            exchange.respond(200, self._block, framing.frame(message), initial, trailers)
+
+
+class StreamEndpoint(Endpoint):
+    """Streams in one direction or both. `call.state` is a `Carried`."""
+
+    def _receive(self, call: Call, exchange: Exchange) -> None:
+        if self._binding.method.shape.client_streaming:
+            call.input = MessageReader(exchange, self._decode, self._limit)
+            self._launch(call)
+        else:
+            super()._receive(call, exchange)
+
+    def _launch(self, call: Call) -> None:
+        exchange: Exchange = call.state
+        call.state = Carried(exchange)
+        if self._binding.method.shape.server_streaming:
+            self._runtime.dispatch_stream(call, self._emit, exchange.drain, self._done)
         else:
             self._runtime.dispatch(call, self._done)
         if not call.answered and not self._binding.finish_on_disconnect:
-            state.exchange.watch(call.cancel)
-
-    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
-        """The outcome of a call with one answer."""
-        state: Carried = call.state
-        if error is not None:
-            self._fail(call, state, error)
-            return
-        dialect = state.dialect
-        message = dialect.encode(value)
-        trailers = _OK
-        if call._trailers is not None:
-            trailers = HeaderBlock([("grpc-status", "0"), *call._trailers.wire_items()])
-        initial = () if call._response_metadata is None else call._response_metadata.wire_items()
-        if len(message) >= framing.SMALLEST_COMPRESSED_BYTES and state.takes_gzip():
-            state.exchange.respond(200, dialect.block_gzip, framing.frame_gzip(message), initial, trailers)
-        else:
-            state.exchange.respond(200, dialect.block, framing.frame(message), initial, trailers)
+            exchange.watch(call.cancel)
 
     def _emit(self, call: Call, item: Any) -> bool:
-        """One message of a streamed answer."""
-        state: Carried = call.state
-        message = state.dialect.encode(item)
-        if not state.started:
-            state.start(call)
-        if state.gzip and len(message) >= framing.SMALLEST_COMPRESSED_BYTES:
-            return state.exchange.write(framing.frame_gzip(message))
-        return state.exchange.write(framing.frame(message))
+        """Send one message of a streamed answer."""
+        message = self._encode(item)
+        carried = self._started(call)
+        if carried.gzip and len(message) >= framing.SMALLEST_COMPRESSED_BYTES:
+            return carried.exchange.write(framing.frame_gzip(message))
+        return carried.exchange.write(framing.frame(message))
 
-    def _end(self, call: Call, value: Any, error: RpcError | None) -> None:
-        """The end of a streamed answer."""
-        state: Carried = call.state
+    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
+        """The end of the call, with the one answer of a client stream."""
         if error is not None:
-            self._fail(call, state, error)
+            self._fail(call, error)
             return
-        if not state.started:
-            state.start(call)
-        extra = () if call._trailers is None else call._trailers.wire_items()
-        state.exchange.finish(HeaderBlock([("grpc-status", "0"), *extra]) if extra else _OK)
+        if not self._binding.method.shape.server_streaming:
+            self._emit(call, value)
+        trailers = _OK if call._trailers is None else _ok_with(call._trailers)
+        self._started(call).exchange.finish(trailers)
 
-    def _fail(self, call: Call, state: Carried, error: RpcError) -> None:
-        extra: list[tuple[str | bytes, str | bytes]] = [*(error.metadata or {}).items()]
-        if call._trailers is not None:
-            extra.extend(call._trailers.wire_items())
-        extra.append(("x-request-id", call.request_id))
-        pairs = [*status_pairs(error, self._service), *extra]
-        if state.started:
-            state.exchange.finish(HeaderBlock(pairs))
+    def _fail(self, call: Call, error: RpcError) -> None:
+        carried = call.state
+        if isinstance(carried, Carried) and carried.started:
+            carried.exchange.finish(self._error_block(call, error, False))
         else:
+            exchange = carried.exchange if isinstance(carried, Carried) else carried
+            exchange.respond(200, self._error_block(call, error, True), b"")
+
+    def _started(self, call: Call) -> Carried:
+        """Send the initial metadata, the first time."""
+        carried: Carried = call.state
+        if not carried.started:
+            carried.started = True
+            carried.gzip = framing.accepts_gzip(call.headers)
             initial = () if call._response_metadata is None else call._response_metadata.wire_items()
-            block = HeaderBlock([("content-type", state.dialect.content_type), *initial, *pairs])
-            state.exchange.respond(200, block, b"")
+            carried.exchange.start(200, self._block_gzip if carried.gzip else self._block, initial)
+        return carried
 
 
 class Carried:
-    """What one gRPC call keeps about the exchange that carries it."""
+    """What a stream keeps about the exchange that carries it."""
 
-    __slots__ = ("coding", "dialect", "exchange", "gzip", "started")
+    __slots__ = ("exchange", "gzip", "started")
 
-    def __init__(self, exchange: Exchange, dialect: Dialect) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.dialect = dialect
-        self.coding: str | None = None
         self.started = False
         self.gzip = False
-
-    def takes_gzip(self) -> bool:
-        return framing.accepts_gzip(self.exchange.headers.get("grpc-accept-encoding"))
-
-    def start(self, call: Call) -> None:
-        """Send the initial metadata of a stream."""
-        self.started = True
-        self.gzip = self.takes_gzip()
-        block = self.dialect.block_gzip if self.gzip else self.dialect.block
-        extra = () if call._response_metadata is None else call._response_metadata.wire_items()
-        self.exchange.start(200, block, extra)
 
 
 class MessageReader:
     """The messages of a client stream, decoded one at a time; the peer gets credit as they are read."""
 
-    def __init__(self, exchange: Exchange, dialect: Dialect, limit_bytes: int, coding: str | None) -> None:
+    def __init__(self, exchange: Exchange, decode: Callable[[bytes], Any], limit_bytes: int) -> None:
         self._exchange = exchange
-        self._decode = dialect.decode
+        self._decode = decode
         self._limit = limit_bytes
-        self._coding = coding
         self._buffer = bytearray()
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -253,7 +263,7 @@ class MessageReader:
             raise MalformedInput("the stream ends within a message")
         message = bytes(self._buffer[5 : 5 + prefix.length])
         del self._buffer[: 5 + prefix.length]
-        return self._decode(framing.unpack(message, prefix, self._limit, self._coding))
+        return self._decode(framing.unpack(message, prefix, self._limit, self._exchange.headers))
 
     async def _fill(self, size: int) -> bool:
         """Have at least `size` bytes buffered; False: the stream ended before."""
@@ -268,5 +278,16 @@ class MessageReader:
         return True
 
 
-def _trailers_only(content_type: str, error: RpcError, service: str) -> HeaderBlock:
-    return HeaderBlock([("content-type", content_type), *status_pairs(error, service)])
+def _ok_with(trailers: MutableMetadata) -> HeaderBlock:
+    return HeaderBlock([("grpc-status", "0"), *trailers.wire_items()])
+
+
+def _is_grpc(exchange: Exchange) -> bool:
+    if exchange.sink.version == "2" and exchange.method == "POST":
+        return True
+    _refuse_http(exchange)
+    return False
+
+
+def _refuse_http(exchange: Exchange) -> None:
+    respond_error(exchange, Unimplemented("gRPC is called by POST over HTTP/2", reason=UNSUPPORTED_MEDIA_TYPE))

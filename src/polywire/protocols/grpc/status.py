@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from polywire.codec import Format, message_codec
-from polywire.errors import Code, FieldViolation, RpcError
+from polywire.errors import FieldViolation, RpcError
 from polywire.schema import Message, message_type
 
 Pairs = tuple[tuple[bytes, bytes], ...]

@@ -1,4 +1,4 @@
-"""What a REST caller accepts, and how long it waits. Header texts repeat, so answers are kept by text, in bounded number."""
+"""What a REST caller accepts, and how long it waits. Header texts repeat, so answers are kept by text, boundedly."""
 
 from __future__ import annotations
 

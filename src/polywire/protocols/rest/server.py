@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from polywire.codec import Format, method_codec
 from polywire.codec.parameters import request_binder
-from polywire.errors import NOT_ACCEPTABLE, UNSUPPORTED_MEDIA_TYPE, InvalidArgument, MalformedInput, RpcError, Unimplemented
+from polywire.errors import (
+    NOT_ACCEPTABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    InvalidArgument,
+    MalformedInput,
+    RpcError,
+    Unimplemented,
+)
 from polywire.http.exchange import Exchange
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.negotiation import accepts_json, is_json, timeout_s
@@ -30,7 +36,7 @@ class RestServer:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def targets(self) -> Iterator[tuple[str, str, Callable[[Exchange, list[str]], None]]]:
+    def targets(self) -> Iterator[tuple[str, str, Callable[[Exchange], None]]]:
         """(template, verb, target) of each route of a unary method."""
         for service, instance in self._runtime.app.services:
             for method in service.methods:
@@ -44,7 +50,18 @@ class RestServer:
 class RestRoute:
     """One route of one method."""
 
-    __slots__ = ("_binding", "_block", "_done", "_encode", "_input", "_limit", "_runtime", "_status", "_takes_body")
+    __slots__ = (
+        "_binding",
+        "_block",
+        "_done",
+        "_encode",
+        "_input",
+        "_limit",
+        "_runtime",
+        "_status",
+        "_takes_body",
+        "_then",
+    )
 
     def __init__(self, runtime: Runtime, binding: Binding, method: Method, route: Route) -> None:
         self._runtime = runtime
@@ -57,14 +74,15 @@ class RestRoute:
         self._status = method.status or (204 if empty else 200)
         self._block = _EMPTY if empty else _JSON
         self._done = self._answer
+        self._then = self._run
 
-    def __call__(self, exchange: Exchange, values: list[str]) -> None:
+    def __call__(self, exchange: Exchange) -> None:
         headers = exchange.headers
         try:
             accept = headers.get("accept")
             if accept is not None and not accepts_json(accept):
                 raise InvalidArgument("the answer can only be application/json", reason=NOT_ACCEPTABLE)
-            call = Call(self._binding, headers, exchange.peer, exchange.request_id)
+            call = Call(self._binding, headers, exchange.peer, exchange.started_ns)
             timeout = headers.get("request-timeout")
             if timeout is not None:
                 call.limit_time(timeout_s(timeout))
@@ -72,25 +90,23 @@ class RestRoute:
             respond_error(exchange, error)
             return
         call.state = exchange
+        call._request_id = exchange.request_id
         if self._takes_body:
-            exchange.collect(
-                self._limit,
-                functools.partial(self._run, call, exchange, values),
-                functools.partial(self._refuse, call),
-            )
+            exchange.collect(self._limit, self._then, self._refuse, call)
         elif exchange.sink.has_body:
             self._refuse(call, MalformedInput(f"{exchange.method} takes no body here"))
         else:
-            self._run(call, exchange, values, b"")
+            self._run(call, b"")
 
     def _refuse(self, call: Call, error: RpcError) -> None:
         self._runtime.reject(call, error, self._done)
 
-    def _run(self, call: Call, exchange: Exchange, values: list[str], body: bytes) -> None:
+    def _run(self, call: Call, body: bytes) -> None:
+        exchange: Exchange = call.state
         try:
             if body and not is_json(exchange.headers.get("content-type")):
                 raise Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
-            call.input = self._input(values, exchange.query, body)
+            call.input = self._input(exchange.variables, exchange.query, body)
         except RpcError as error:
             self._refuse(call, error)
             return

@@ -1,0 +1,60 @@
+"""The start-up text, from the tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polywire.cli.banner import banner
+from polywire.cli.load import load_app
+
+
+def text(host: str = "127.0.0.1", **options: object) -> str:
+    services = [service.type for service in load_app("users").services]
+    return banner(services, host, 8000, **options)  # type: ignore[arg-type]
+
+
+def test_a_line_to_copy_for_each_protocol(project: Path) -> None:
+    lines = [line.split(None, 1) for line in text(what="users:app").splitlines() if line.strip()]
+    told = {line[0]: line[1] for line in lines}
+    assert told["polywire"] == "serves users:app on http://127.0.0.1:8000"
+    assert told["user.UserService:"] == "CreateUser, GetUser, Search"
+    assert told["REST"] == "curl http://127.0.0.1:8000/v1/users/42"
+    assert told["gRPC"] == """grpcurl -plaintext -d '{"id": 42}' 127.0.0.1:8000 user.UserService/GetUser"""
+    assert told["Docs"] == "http://127.0.0.1:8000/docs"
+    assert told["Health"] == "http://127.0.0.1:8000/health"
+    assert told["Metrics"] == "http://127.0.0.1:8000/metrics"
+
+
+def test_tls(project: Path) -> None:
+    told = text(tls=True)
+    assert "curl -k https://127.0.0.1:8000/v1/users/42" in told
+    assert "grpcurl -insecure " in told
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [("", "127.0.0.1:8000"), ("0.0.0.0", "127.0.0.1:8000"), ("::", "'http://[::1]:8000"), ("::1", "http://[::1]:8000")],  # noqa: S104
+)
+def test_an_address_that_can_be_called(project: Path, host: str, shown: str) -> None:
+    assert f"{shown}/v1/users/42" in text(host)
+
+
+def test_colour_only_where_asked(project: Path) -> None:
+    assert "\x1b[" not in text()
+    assert "\x1b[" in text(color=True)
+
+
+def test_query_and_body(project: Path) -> None:
+    methods = {method.name: method for method in load_app("users").services[0].type.methods}
+    from polywire.cli.banner import rest_call
+
+    search, create = methods["Search"], methods["CreateUser"]
+    url = "http://h"
+    assert rest_call(search, search.routes[0], {"name": "A b", "limit": 10}, url) == (
+        "curl 'http://h/v1/search?name=A+b'"
+    )
+    assert rest_call(create, create.routes[0], {"name": "O'Neill"}, url) == (
+        "curl http://h/v1/users -H 'content-type: application/json' -d '{\"name\": \"O'\"'\"'Neill\"}'"
+    )
