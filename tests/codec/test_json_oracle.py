@@ -62,29 +62,28 @@ def test_malformed_is_what_the_json_module_refuses(schema: Schema, profile: Prof
     assert_judged(schema.message, profile, data.draw(damaged(written)))
 
 
-TOKENS = st.sampled_from(
-    [
-        "{",
-        "}",
-        "[",
-        "]",
-        ":",
-        ",",
-        " ",
-        "1",
-        "-1.5e3",
-        "0",
-        "01",
-        "1.",
-        "1e999",
-        "NaN",
-        "Infinity",
-        "null",
-        "true",
-        "nul",
-    ]
-    + ['"the_field_0"', '"theField0"', '"x"', '"\\u00e9"', '"\\ud83d\\ude00"', '"\\x"', '"é"', "\x00"]  # noqa: RUF005
-)
+NAMES = ['"the_field_0"', '"theField0"', '"x"', '"\\u00e9"', '"\\ud83d\\ude00"', '"\\x"', '"é"']
+OTHERS = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ":",
+    ",",
+    " ",
+    "1",
+    "-1.5e3",
+    "0",
+    "01",
+    "1.",
+    "1e999",
+    "NaN",
+    "null",
+    "true",
+    "nul",
+    "\x00",
+]
+TOKENS = st.sampled_from([*NAMES, *OTHERS])
 
 
 @settings(QUICK, max_examples=500)

@@ -130,6 +130,7 @@ LENIENT = [
     ("empty oneof is absent", b"\x62\x00", {"shape": None}),
     ("last member wins", b"\x62\x02\x0a\x00\x62\x04\x12\x02\x08\x05", {"shape": Square(5)}),
     ("map entry without key and value", b"\xa2\x01\x00", {"scores": {"": 0}}),
+    ("map entry with an unknown field", b"\xa2\x01\x07\x0a\x01a\x10\x01\x18\x01", {}),
     ("last entry wins", b"\xa2\x01\x05\x0a\x01a\x10\x01\xa2\x01\x05\x0a\x01a\x10\x02", {"scores": {"a": 2}}),
     (
         "submessages are merged",

@@ -164,14 +164,14 @@ def _make_site(app: App, options: ServeOptions) -> Served:
     """Called within the loop that serves."""
     import asyncio
 
+    from polywire.protocols.site import Site
     from polywire.server.access_log import AccessLog
-    from polywire.server.assemble import make_site
 
     if not options.access_log:
-        return make_site(app)
+        return Site(app)
     text = sys.stdout.isatty() if options.log_format is None else options.log_format == "text"
     log = AccessLog(sys.stdout.fileno(), asyncio.get_running_loop(), text=text, color=wants_color(sys.stdout))
-    return make_site(app, [log.record])
+    return Site(app, [log.record])
 
 
 def _print_banner(app: App, target: str | None, options: ServeOptions, port: int) -> None:

@@ -320,7 +320,11 @@ cdef const uint8_t* read_list(
 cdef int read_entry(
     Reader* r, FieldTable field, dict entries, const uint8_t* p, const uint8_t* end, int depth
 ) except -1:
-    """One entry of a map: a message of key = 1, value = 2. The last entry of a key wins."""
+    """One entry of a map: a message of key = 1, value = 2. The last entry of a key wins.
+
+    An entry with an unknown field is read and dropped, as upb does.
+    """
+    cdef bint unknown = False
     cdef uint32_t number
     cdef int wire
     cdef PyObject* made = NULL
@@ -351,6 +355,7 @@ cdef int read_entry(
                     Py_XDECREF(made)
         else:
             p = skip(r, p, end, number, wire, depth + 1)
+            unknown = True
     if key is None:
         key = False if field.map_key == BOOL else "" if field.map_key == STRING else 0
     r.trail.steps[depth].key = <PyObject*>key
@@ -362,7 +367,8 @@ cdef int read_entry(
         raise invalid(&r.trail, depth + 1, "required")
     if field.bounds is not None:
         check_bounds(field.bounds, value, &r.trail, depth + 1)
-    entries[key] = value
+    if not unknown:
+        entries[key] = value
     r.trail.steps[depth].key = NULL
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from polywire.errors import UNSUPPORTED_MEDIA_TYPE, MalformedInput, RpcError, Unimplemented
@@ -10,6 +10,7 @@ from polywire.http.exchange import Exchange, Observer
 from polywire.http.router import Router
 from polywire.protocols.docs_page.endpoints import docs_endpoints
 from polywire.protocols.grpc.server import GrpcServer
+from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
 from polywire.runtime.call import Peer
@@ -31,10 +32,13 @@ class Site:
     """Everything one app answers on an HTTP listener.
 
     Give `on_request` to the engines, once `start` has been awaited in the loop that serves.
+
+    observers: told of every finished exchange, after the counters.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, observers: Iterable[Observer] = ()) -> None:
         self.app = app
+        self._observers = list(observers)
         self.metrics = Metrics()
         self.health = Health(
             [Check(check.name, check.function, check.timeout_s) for check in app.checks.values()],
@@ -43,8 +47,6 @@ class Site:
             version=app.version,
         )
         self.runtime = Runtime(app, self.metrics)
-        self.observers: list[Observer] = []
-        """Told of every finished exchange, after the counters."""
         self._observer = self._observe
         self._router: Router[Endpoint] = Router()
         self._rest = RestServer(self.runtime)
@@ -52,7 +54,10 @@ class Site:
         for template, verb, target in self._rest.targets():
             self._router.add(verb, template, target)
         self._dialects: dict[str, dict[str, Endpoint]] = {**self._grpc.dialects}
-        for path, endpoint in docs_endpoints(app).items():
+        for path, endpoint in {
+            **Operations(self.health, self.metrics).endpoints(),
+            **docs_endpoints(app),
+        }.items():
             self.add_endpoint("GET", path, endpoint)
 
     def add_endpoint(self, verb: str, path: str, endpoint: Endpoint) -> None:
@@ -110,5 +115,5 @@ class Site:
 
     def _observe(self, exchange: Exchange) -> None:
         self.metrics.http_statuses[exchange.status] += 1
-        for observer in self.observers:
+        for observer in self._observers:
             observer(exchange)

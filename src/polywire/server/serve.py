@@ -56,9 +56,9 @@ class Server:
         sockets: Sequence[socket.socket] | None = None,
     ) -> None:
         if isinstance(served, App):
-            from polywire.server.assemble import make_site
+            from polywire.protocols.site import Site
 
-            served = make_site(served)
+            served = Site(served)
         self.site: Served = served
         self.settings = ServerSettings() if settings is None else settings
         self._sockets = sockets

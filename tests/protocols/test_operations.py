@@ -10,7 +10,7 @@ import pytest
 
 from polywire.runtime.health import Check, Health, State
 from polywire.runtime.metrics import Metrics
-from polywire.server.endpoints import Operations
+from polywire.protocols.operations import Operations
 from polywire.wire.headers import HeaderBlock
 
 
