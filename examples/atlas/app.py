@@ -1,6 +1,7 @@
 """Atlas: `polywire serve examples/atlas/app.py:app`.
 
-ATLAS_DATABASE_URL says where the users are kept; default: the SQLite file atlas.db in the working directory.
+ATLAS_DATABASE_URL says where the users are kept: `postgresql://user:password@host/name` takes the extra `postgres`;
+default: the SQLite file atlas.db in the working directory.
 """
 
 import logging

@@ -6,6 +6,7 @@ Every method is one transaction and blocks; the services call them from the thre
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     Engine,
     ForeignKey,
     Identity,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm.exc import StaleDataError
 
 SEEDED_USERS = 100
 THREADS = 32
@@ -64,11 +66,17 @@ class RoleRow(Base):
     role: Mapped[str] = mapped_column(String(40), primary_key=True, index=True)
 
 
+def database_url(text: str) -> URL:
+    """The URL of a database. PostgreSQL goes by psycopg where no driver is named."""
+    url = make_url(text)
+    return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgresql", "postgres") else url
+
+
 class UserStore:
-    """All access to the database at `url`: `sqlite:///atlas.db`, `postgresql+psycopg://host/name`."""
+    """All access to the database at `url`: `sqlite:///atlas.db`, `postgresql://host/name`."""
 
     def __init__(self, url: str) -> None:
-        self.url = make_url(url)
+        self.url = database_url(url)
         # A connection for each thread that may ask for one; they are opened when they are first needed.
         self._engine = create_engine(self.url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)
         if self._engine.dialect.name == "sqlite":
@@ -109,7 +117,11 @@ class UserStore:
             if row is not None:
                 for column, value in changes.items():
                     setattr(row, column, value)
-                _commit(session)
+                try:
+                    _commit(session)
+                except StaleDataError:
+                    # Somebody has deleted it in between.
+                    return None
             return row
 
     def delete(self, id: int) -> bool:

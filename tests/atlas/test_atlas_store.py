@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from atlas.store import Base, EmailTaken, UserStore
+from atlas.store import SEEDED_USERS, Base, EmailTaken, UserStore, database_url
 
 
 def test_seeds(store: UserStore) -> None:
@@ -24,8 +26,8 @@ def test_is_filled_once_only(store: UserStore) -> None:
     assert store.page(None, 0, 1)[1] == 99
 
 
-def test_several_may_start_at_once(tmp_path: pathlib.Path) -> None:
-    stores = [UserStore(f"sqlite:///{tmp_path / 'atlas.db'}") for _ in range(8)]
+def test_several_may_start_at_once(url: str) -> None:
+    stores = [UserStore(url) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(UserStore.open, stores))
     assert stores[0].page(None, 0, 1)[1] == 100
@@ -33,8 +35,7 @@ def test_several_may_start_at_once(tmp_path: pathlib.Path) -> None:
         store.close()
 
 
-def test_what_is_written_is_there_for_the_next_process(tmp_path: pathlib.Path) -> None:
-    url = f"sqlite:///{tmp_path / 'atlas.db'}"
+def test_what_is_written_is_there_for_the_next_process(url: str) -> None:
     first = UserStore(url)
     first.open()
     made = first.create("Bob", "bob@example.com", None)
@@ -93,12 +94,46 @@ def test_pages(store: UserStore) -> None:
     assert [row.id for row in store.after(98, 10)] == [99, 100]
 
 
-def test_sqlite_is_set_up(store: UserStore) -> None:
+def test_a_user_deleted_in_the_middle_of_an_update_is_gone(store: UserStore) -> None:
+    deleted: list[bool] = []
+
+    @event.listens_for(store._engine, "before_cursor_execute")
+    def interfere(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE"):
+            deleted.append(store.delete(42))
+
+    assert store.update(42, {"name": "Alicia"}) is None
+    assert deleted == [True]
+    assert store.get(42) is None
+
+
+def test_seeds_leave_room_for_new_users(store: UserStore) -> None:
+    made = [store.create("Bob", f"bob{number}@example.com", None).id for number in range(3)]
+    assert made == list(range(made[0], made[0] + 3))
+    assert made[0] > SEEDED_USERS
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("postgresql://host/name", "postgresql+psycopg"),
+        ("postgres://host/name", "postgresql+psycopg"),
+        ("postgresql+asyncpg://host/name", "postgresql+asyncpg"),
+        ("sqlite:///atlas.db", "sqlite"),
+    ],
+)
+def test_the_driver_need_not_be_said(given: str, driver: str) -> None:
+    assert database_url(given).drivername == driver
+
+
+def test_sqlite_is_set_up(tmp_path: pathlib.Path) -> None:
+    store = UserStore(f"sqlite:///{tmp_path / 'atlas.db'}")
     with store._engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "foreign_keys")
         }
         assert pragmas == {"journal_mode": "wal", "foreign_keys": 1}
+    store.close()
 
 
 def test_the_tables_can_be_said_in_postgresql() -> None:

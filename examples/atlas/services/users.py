@@ -10,9 +10,11 @@ from atlas.store import EmailTaken, UserRow, UserStore
 from polywire import ID, AlreadyExists, Doc, Int32, Message, NotFound, Service, mutation, query
 
 UserId = Annotated[Int32, ID]
-Name = Annotated[str, Meta(min_length=1, max_length=100)]
+# PostgreSQL keeps no text with U+0000 in it.
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+Role = Annotated[str, Meta(max_length=40, pattern=r"^[^\x00]*$")]
 # `$` alone would let a line break follow.
-Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]{2,}$(?!\n)")]
+Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s\x00]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]{2,}$(?!\n)")]
 PageToken = Annotated[str, Meta(pattern="^[0-9]{0,9}$")]
 Age = Annotated[Int32, Meta(ge=0, le=150)]
 
@@ -70,7 +72,7 @@ class UserService(Service, package="user"):
     @query("GET /v1/users", "GET /users")
     def find_users(
         self,
-        role: str | None = None,
+        role: Role | None = None,
         offset: Annotated[Int32, Meta(ge=0)] = 0,
         limit: Annotated[Int32, Meta(ge=1, le=100)] = 20,
     ) -> UserPage:

@@ -60,6 +60,15 @@ cdef inline const uint8_t* read_tag(
 cdef inline const uint8_t* read_length(
     Reader* r, const uint8_t* p, const uint8_t* end, Py_ssize_t* length
 ) except NULL:
+    if p < end and p[0] < 128 and p[0] < end - p:
+        length[0] = p[0]
+        return p + 1
+    return long_length(r, p, end, length)
+
+
+cdef const uint8_t* long_length(
+    Reader* r, const uint8_t* p, const uint8_t* end, Py_ssize_t* length
+) except NULL:
     cdef uint64_t found
     cdef const uint8_t* after = varint(r, p, end, &found)
     if after - p > 5:

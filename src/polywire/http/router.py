@@ -25,7 +25,9 @@ class Router(Generic[T]):
 
     def __init__(self) -> None:
         self._root: _Node[T] = _Node()
-        self._static: dict[tuple[str, str], T] = {}
+        # Two short cuts, by verb: paths without variables, and paths of which only the last segment is one.
+        self._static: dict[str, dict[str, T]] = {}
+        self._last: dict[str, dict[str, T]] = {}
 
     def add(self, verb: str, template: str, target: T) -> None:
         """Raises ValueError where the same verb and shape of path is there already."""
@@ -45,7 +47,11 @@ class Router(Generic[T]):
                 node = node.literals.setdefault(segment, _Node())
         _claim(node.targets, verb, template, target)
         if "{" not in template:
-            self._static[verb, template] = target
+            self._static.setdefault(verb, {})[template] = target
+        else:
+            head, _, last = template.rpartition("/")
+            if "{" not in head and last.startswith("{"):
+                self._last.setdefault(verb, {})[head] = target
 
     def match(self, verb: str, path: str) -> tuple[T, list[str]]:
         """The target and the values of its variables, percent-decoded, in order.
@@ -53,9 +59,17 @@ class Router(Generic[T]):
         HEAD finds what GET would. Raises NotFound for an unknown path; Unimplemented (METHOD_NOT_ALLOWED, its metadata
         carrying `allow`) for a known path without that verb; MalformedInput for broken percent-encoding.
         """
-        found = self._static.get((verb, path))
-        if found is not None:
-            return found, []
+        static = self._static.get(verb)
+        if static is not None:
+            found = static.get(path)
+            if found is not None:
+                return found, []
+        heads = self._last.get(verb)
+        if heads is not None:
+            head, _, last = path.rpartition("/")
+            found = heads.get(head)
+            if found is not None and last:
+                return found, [_decode(last)]
         values: list[str] = []
         targets = _find(self._root, path[1:].split("/"), 0, values, verb)
         if targets is None:

@@ -40,6 +40,7 @@ class Site:
         self.app = app
         self._observers = list(observers)
         self.metrics = Metrics()
+        self._statuses = self.metrics.http_statuses
         self.health = Health(
             [Check(check.name, check.function, check.timeout_s) for check in app.checks.values()],
             services=[service.full_name for service, _ in app.services],
@@ -114,6 +115,7 @@ class Site:
         respond_error(exchange, error)
 
     def _observe(self, exchange: Exchange) -> None:
-        self.metrics.http_statuses[exchange.status] += 1
-        for observer in self._observers:
-            observer(exchange)
+        self._statuses[exchange.status] += 1
+        if self._observers:
+            for observer in self._observers:
+                observer(exchange)

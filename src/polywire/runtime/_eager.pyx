@@ -6,9 +6,8 @@ The coroutine's first step runs inside a real `asyncio.Task` all the same, so th
 `TaskGroup`, anyio and `cancel` mean what they always mean, and that very task goes on with it when it suspends.
 
 * Python 3.12 and later: `asyncio.Task(eager_start=True)`.
-* Python 3.11: a spare task. It exists already, parked on a `Park`; it is entered for the step by the functions that
-  asyncio documents for task implementations (`_enter_task`, `_leave_task`). If the coroutine ends, the task stays
-  parked for the next call; if it suspends, the task wakes in place and takes the coroutine over.
+* Python 3.11: a spare task. It exists already, parked on a `Park`; it is made the current task for the step, as
+  `_enter_task` and `_leave_task` would. If the coroutine ends, the task stays parked for the next call; if it suspends, the task wakes in place and takes the coroutine over.
 
 Either way the coroutine runs in a context of its own, copied afresh, in which `CURRENT_CALL` is set.
 """
@@ -19,6 +18,7 @@ from asyncio import CancelledError
 from asyncio import tasks as _tasks
 from contextvars import ContextVar
 
+from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 
@@ -44,8 +44,8 @@ CURRENT_CALL = ContextVar("polywire.current_call")
 cdef object current_call_var = CURRENT_CALL
 cdef bint NATIVE = sys.version_info >= (3, 12)
 cdef object Task = asyncio.Task
-cdef object enter_task = _tasks._enter_task
-cdef object leave_task = _tasks._leave_task
+# Python 3.11 only: asyncio's own record of which task runs in which loop, what _enter_task and _leave_task write to.
+cdef dict CURRENT = {} if NATIVE else _tasks._current_tasks
 cdef object register_task = _tasks._register_task
 cdef object unregister_task = _tasks._unregister_task
 cdef object current_task = _tasks.current_task
@@ -250,6 +250,7 @@ cdef class EagerRunner:
         cdef object value = None
         cdef object error = None
         cdef PyObject* pointer
+        cdef PyObject* found
         cdef PySendResult status
         if NATIVE:
             return self.start_native(coro, call, finish)
@@ -261,10 +262,9 @@ cdef class EagerRunner:
         pointer = PyContext_CopyCurrent()
         context = <object>pointer
         Py_DECREF(context)
-        outer = current_task(self.loop)
-        if outer is not None:
-            leave_task(self.loop, outer)
-        enter_task(self.loop, carrier.task)
+        found = PyDict_GetItem(CURRENT, self.loop)
+        outer = None if found == NULL else <object>found
+        CURRENT[self.loop] = carrier.task
         PyContext_Enter(context)
         try:
             pointer = PyContextVar_Set(current_call_var, call)
@@ -280,9 +280,10 @@ cdef class EagerRunner:
             error = e
         finally:
             PyContext_Exit(context)
-            leave_task(self.loop, carrier.task)
-            if outer is not None:
-                enter_task(self.loop, outer)
+            if outer is None:
+                del CURRENT[self.loop]
+            else:
+                CURRENT[self.loop] = outer
         if status == PYGEN_NEXT:
             carrier.context = context
             carrier.call = call

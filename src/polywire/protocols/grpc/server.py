@@ -82,6 +82,7 @@ class Endpoint:
     def __init__(self, runtime: Runtime, binding: Binding, codec_format: Format, content_type: str) -> None:
         codec = method_codec(binding.method, codec_format)
         self._runtime = runtime
+        self._dispatch = runtime.dispatch
         self._binding = binding
         self._service = binding.method.service
         self._limit = runtime.app.max_request_bytes
@@ -97,7 +98,8 @@ class Endpoint:
         self._done = self._answer
 
     def serve(self, exchange: Exchange) -> None:
-        if not _is_grpc(exchange):
+        if exchange.method != "POST" or exchange.sink.version != "2":
+            _refuse_http(exchange)
             return
         headers = exchange.headers
         call = Call(self._binding, headers, exchange.peer, exchange.started_ns)
@@ -154,7 +156,7 @@ class UnaryEndpoint(Endpoint):
     """One message in, one message out."""
 
     def _launch(self, call: Call) -> None:
-        self._runtime.dispatch(call, self._done)
+        self._dispatch(call, self._done)
         if not call.answered and not self._binding.finish_on_disconnect:
             call.state.watch(call.cancel)
 

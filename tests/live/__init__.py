@@ -1,0 +1,1 @@
+"""A real server in a thread, with clients that polywire did not write around it."""
