@@ -59,9 +59,9 @@ class H2Client:
         return stream
 
     def send(self, stream: int, data: bytes, *, end: bool = False) -> None:
-        """Send a body as the server gives credit for it, until it resets the stream."""
+        """Send a body as the server gives credit for it, as long as it has not answered."""
         reply = self.replies[stream]
-        while data and reply.reset is None:
+        while data and reply.reset is None and not reply.ended:
             room = min(self.h2.local_flow_control_window(stream), self.h2.max_outbound_frame_size, len(data))
             if room == 0:
                 self.flush()
@@ -111,7 +111,9 @@ class H2Client:
         elif isinstance(event, h2.events.StreamEnded):
             reply.ended = True
         elif isinstance(event, h2.events.StreamReset):
-            reply.reset = int(event.error_code or 0)
+            # After a whole answer it only says that the rest of the request is not needed (RFC 9113 §8.1).
+            if not reply.ended:
+                reply.reset = int(event.error_code or 0)
 
 
 def _texts(headers: object) -> dict[str, str]:

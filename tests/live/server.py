@@ -44,6 +44,7 @@ class Live:
         self._settings = ServerSettings(port=0, **{**QUICK, **settings})
         self._ready = threading.Event()
         self._failure: BaseException | None = None
+        self._draining = False
         self._thread = threading.Thread(target=self._main, name="live server")
 
     @property
@@ -68,8 +69,14 @@ class Live:
         if self._failure is not None:
             raise self._failure
 
-    def stop(self) -> None:
+    def drain(self) -> None:
+        """Begin to stop as on SIGTERM: calls under way may end."""
+        self._draining = True
         self._loop.call_soon_threadsafe(self._stop.set)
+
+    def stop(self) -> None:
+        if not self._draining:
+            self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(PATIENT_S)
         assert not self._thread.is_alive(), "the server does not stop"
         if self._failure is not None:
@@ -111,7 +118,7 @@ class Live:
         try:
             await self._stop.wait()
         finally:
-            await self._server.abort()
+            await (self._server.drain() if self._draining else self._server.abort())
 
 
 @contextmanager

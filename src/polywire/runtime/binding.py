@@ -17,7 +17,7 @@ from polywire.service.interceptor import Interceptor, Invoke
 class Binding:
     """One method as one protocol offers it."""
 
-    __slots__ = ("finish_on_disconnect", "invoke", "method", "metrics", "protocol", "timeout_s")
+    __slots__ = ("finish_on_disconnect", "invoke", "method", "protocol", "record", "timeout_s")
 
     def __init__(
         self, method: Method, protocol: str, invoke: Invoke, metrics: MethodMetrics, default_deadline_s: float | None
@@ -25,7 +25,7 @@ class Binding:
         self.method = method
         self.protocol = protocol
         self.invoke = invoke
-        self.metrics = metrics
+        self.record = metrics.record
         if method.deadline_s is not None:
             default_deadline_s = method.deadline_s
         elif method.shape.server_streaming:
@@ -44,17 +44,35 @@ def compose(method: Method, instance: object, interceptors: Sequence[Interceptor
 
 
 def _intercept(interceptor: Interceptor, proceed: Invoke) -> Invoke:
-    return lambda call: interceptor(call, proceed)
+    if inspect.iscoroutinefunction(interceptor) or inspect.iscoroutinefunction(type(interceptor).__call__):
+        return lambda call: interceptor(call, proceed)
+
+    async def invoke(call: Call) -> Any:
+        # A plain function: what it does belongs within the call's step, where its errors are answered.
+        outcome = interceptor(call, proceed)
+        return await outcome if inspect.isawaitable(outcome) else outcome
+
+    return invoke
 
 
 def _handler(method: Method, instance: object, pool: ThreadPool) -> Invoke:
-    function = method.function.__get__(instance)
+    function = _by_position(method.function.__get__(instance))
     arguments = method.arguments
     if method.shape.server_streaming:
         return _streaming(_direct(function, arguments))
     if not method.is_async:
         return _threaded(function, arguments, pool)
     return _direct(function, arguments)
+
+
+def _by_position(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, taking by position what it declares keyword-only as well."""
+    parameters = inspect.signature(function).parameters.values()
+    names = [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    if not names:
+        return function
+    first = len(parameters) - len(names)
+    return lambda *values: function(*values[:first], **dict(zip(names, values[first:], strict=True)))
 
 
 def _direct(function: Callable[..., Any], arguments: tuple[str, ...] | None) -> Callable[[Call], Any]:
@@ -81,7 +99,10 @@ def _streaming(start: Callable[[Call], Any]) -> Invoke:
 def _threaded(function: Callable[..., Any], arguments: tuple[str, ...] | None, pool: ThreadPool) -> Invoke:
     async def invoke(call: Call) -> Any:
         if arguments is None:
-            return await pool.run(function, call.input)
-        return await pool.run(function, *[getattr(call.input, name) for name in arguments])
+            value = await pool.run(function, call.input)
+        else:
+            value = await pool.run(function, *[getattr(call.input, name) for name in arguments])
+        # A plain function around an async one, as a decorator makes it.
+        return await value if inspect.iscoroutine(value) else value
 
     return invoke

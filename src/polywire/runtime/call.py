@@ -55,7 +55,7 @@ class Call:
     done: Callable[[Call, Any, RpcError | None], None]
     """Set when the call is dispatched or rejected."""
     _request_id: str | None = None
-    timer_slot: set[Call] | None = None
+    timer_slot: int | None = None
     _response_metadata: MutableMetadata | None = None
     _trailers: MutableMetadata | None = None
     _callbacks: list[Callable[[Call, RpcError | None], None]] | None = None

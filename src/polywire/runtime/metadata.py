@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 
@@ -69,11 +69,11 @@ class MutableMetadata:
             self.add(name, value)
 
     def add(self, name: str, value: str | bytes) -> None:
-        """Append a pair. Raises ValueError for bytes without `-bin`, text with it, or what HTTP refuses."""
+        """Append a pair. Raises ValueError for bytes without `-bin`, text with it, and names and text HTTP refuses."""
         name = name.lower()
         if name.endswith("-bin") != isinstance(value, bytes):
             raise ValueError(f"metadata {name!r}: bytes go with names that end in -bin, text with all others")
-        if not name or name.startswith((":", "grpc-")) or not set(name) <= _TOKEN:
+        if not name or name.startswith((":", "grpc-")) or not set(name) <= _TOKEN or name in _FRAMING:
             raise ValueError(f"{name!r} is not a name for metadata")
         if isinstance(value, str) and not all(" " <= character <= "~" for character in value):
             raise ValueError(f"metadata {name!r}: text must be printable ASCII")
@@ -94,3 +94,24 @@ class MutableMetadata:
 
 
 _TOKEN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+_FRAMING = frozenset(
+    {
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Written by the protocols and engines alone: metadata copied from a request must not frame the answer."""
+
+
+def error_pairs(metadata: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """The metadata of an `RpcError` as fields to send: names in lower case, as HTTP/2 has them (RFC 9113 §8.2.1)."""
+    return [(name.lower(), value) for name, value in (metadata or {}).items()]

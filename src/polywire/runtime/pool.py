@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -33,7 +34,7 @@ class ThreadPool:
             self._executor = ThreadPoolExecutor(self.size, thread_name_prefix="polywire")
         loop = asyncio.get_running_loop()
         self._pending += 1
-        job = self._executor.submit(copy_context().run, function, *arguments)
+        job = self._executor.submit(copy_context().run, _run, function, arguments)
         job.add_done_callback(lambda _: _tell(loop, self._ended))
         return await asyncio.wrap_future(job)
 
@@ -47,6 +48,14 @@ class ThreadPool:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    # A thread may outlive the loop; there is nobody left to tell then.
-    if not loop.is_closed():
+    # A thread may outlive the loop, which says so by RuntimeError; there is nobody left to tell then.
+    with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(callback)
+
+
+def _run(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    try:
+        return function(*arguments)
+    except StopIteration as error:
+        # No future takes a StopIteration: the call would hang (as in PEP 479).
+        raise RuntimeError("the function raised StopIteration") from error

@@ -106,7 +106,17 @@ class Runtime:
                 self._wheel.remove(call)
             if call.answered:
                 return
-        self._answer(call, value, exc)
+        if exc is None and call._callbacks is None:
+            # What `_answer` does, for the usual outcome.
+            call.answered = True
+            try:
+                call.done(call, value, None)
+            except Exception as failure:
+                self._answer(call, None, failure)
+            else:
+                call.binding.record(0, monotonic_ns() - call.started_ns)
+        else:
+            self._answer(call, value, exc)
 
     def _expire(self, call: Call) -> None:
         # The caller is answered now, whatever the handler makes of its cancellation; a thread cannot be stopped at all.
@@ -116,18 +126,15 @@ class Runtime:
 
     def _answer(self, call: Call, value: Any, exc: BaseException | None) -> None:
         call.answered = True
-        error: RpcError | None = None
+        error = None if exc is None else self._error_of(call, exc)
         done = call.done
-        if exc is None:
-            try:
-                done(call, value, None)
-            except Exception as failure:
-                error = self._unexpected(call, failure)
-                done(call, None, error)
-        else:
-            error = self._error_of(call, exc)
+        try:
+            done(call, value, error)
+        except Exception as failure:
+            # A result of the wrong type, or an error whose details or metadata cannot be sent.
+            error = self._unexpected(call, failure)
             done(call, None, error)
-        call.binding.metrics.record(0 if error is None else error.code, monotonic_ns() - call.started_ns)
+        call.binding.record(0 if error is None else error.code, monotonic_ns() - call.started_ns)
         if call._callbacks is not None:
             for callback in call._callbacks:
                 try:

@@ -26,6 +26,8 @@ class Engine(Protocol):
 
 
 class TimedEngine(Engine, Protocol):
-    """HTTP/2's, which counts abuse by the second."""
+    """HTTP/2's, which counts abuse by the second, and whose peers give credit for each answer."""
 
     now: float
+
+    def reset_unread(self) -> None: ...

@@ -41,7 +41,8 @@ class ServerSettings:
     body_timeout_s: float = 30.0
     """Without any byte of a body that is awaited."""
     write_timeout_s: float = 30.0
-    """Without the peer taking any byte of what waits to be sent: the connection is aborted."""
+    """Without the peer taking any byte of what waits to be sent: the connection is aborted. On HTTP/2, a whole answer
+    for which the peer gives no credit: its stream is reset, after twice this time at most."""
     idle_timeout_s: float = 75.0
     """A connection without an open request."""
     half_close_s: float = 5.0

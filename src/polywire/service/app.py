@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ class App:
         if not 0 <= drain_s < math.inf:
             raise ValueError(f"drain_s={drain_s!r} must be 0 or more")
         for interceptor in self.interceptors:
-            if not callable(interceptor):
+            if not callable(interceptor) or not _takes_two(interceptor):
                 raise ValueError(f"the interceptor {interceptor!r} cannot be called; write async def f(call, proceed)")
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
@@ -169,6 +170,17 @@ def _callable(function: Any, decorator: str) -> Any:
     if not callable(function):
         raise TypeError(f"@app.{decorator} is for functions, not {function!r}")
     return function
+
+
+def _takes_two(interceptor: Interceptor) -> bool:
+    try:
+        inspect.signature(interceptor).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:
+        # Native code may have no signature to look at.
+        return True
+    return True
 
 
 def _check_above_zero(name: str, value: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, overload
@@ -104,7 +105,7 @@ def _decorate(
             raise SchemaError(place, f"the route {route!r} is no string", 'write it like "GET /v1/users/{id}"')
     if on_disconnect not in ("cancel", "finish"):
         raise SchemaError(place, f"on_disconnect={on_disconnect!r} means nothing", 'write "cancel" or "finish"')
-    if deadline_s is not None and not deadline_s > 0:
+    if deadline_s is not None and not 0 < deadline_s < math.inf:
         raise SchemaError(place, f"deadline_s={deadline_s!r} leaves no time", "give a number of seconds above 0")
     if status is not None and not 200 <= status <= 299:
         raise SchemaError(

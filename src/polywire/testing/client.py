@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -11,8 +10,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from polywire.codec import Format, method_codec
-from polywire.errors import Code, RpcError
+from polywire.errors import Internal, Unknown
 from polywire.protocols.grpc.framing import frame, read_prefix
+from polywire.protocols.grpc.status import read_status
 from polywire.protocols.site import Site
 from polywire.runtime.call import Peer
 from polywire.runtime.health import State
@@ -40,15 +40,24 @@ class TestClient:
         }
 
     async def __aenter__(self) -> TestClient:
-        await self.site.start()
+        try:
+            await self.site.start()
+        except BaseException:
+            await self._stop()
+            raise
         self.site.health.state = State.SERVING
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.site.stop()
-        await self.site.health.close()
+        await self._stop()
+
+    async def _stop(self) -> None:
+        try:
+            await self.site.stop()
+        finally:
+            await self.site.health.close()
 
     # HTTP
 
@@ -63,15 +72,25 @@ class TestClient:
         headers: Pairs = (),
         version: str = "1.1",
     ) -> Answer:
-        """One HTTP request. json: a value to send as a JSON body; body: raw bytes instead."""
+        """One HTTP request and its whole answer.
+
+        target: path, with its query or not; params: query parameters to append.
+        json: a value to send as a JSON body; body: raw bytes instead.
+        version: "1.0", "1.1" or "2".
+
+        Cancelled, it leaves like a caller that hangs up. Raises ConnectionResetError if the server breaks off.
+        """
         pairs = list(headers)
         if json is not msgspec.UNSET:
             body = msgspec.json.encode(json)
             pairs.append(("content-type", "application/json"))
         if params:
-            target = f"{target}?{urlencode(params)}"
+            target = f"{target}{'&' if '?' in target else '?'}{urlencode(params)}"
         sink = self.open(method, target, headers=pairs, body=body, version=version)
-        return await sink.answer()
+        try:
+            return await sink.answer()
+        finally:
+            sink.leave()
 
     def open(
         self,
@@ -108,61 +127,76 @@ class TestClient:
     async def grpc(
         self,
         method: str,
-        request: Any,
+        request: Any = None,
         *,
         metadata: Pairs = (),
         timeout_s: float | None = None,
     ) -> Any:
-        """Call a method with one answer, `user.UserService/GetUser`.
+        """Call a method with one answer, `user.UserService/GetUser`; gives the result as the handler returned it.
 
-        request: the request message, or an iterable of messages for client streams; a dict is converted.
-        Raises the RpcError that the service answers with.
+        request: the request message or a dict of its fields, for client streams an iterable of these; None: empty.
+        metadata: pairs of text, sent as headers; timeout_s: seconds, sent as grpc-timeout; None: none.
+
+        Raises the RpcError that the service answers with, of the class that fits its code, with its reason, details
+        and metadata; LookupError for a method that the app does not have. Cancelled, it cancels the call.
         """
-        async for value in self.grpc_stream(method, request, metadata=metadata, timeout_s=timeout_s):
-            return value
-        raise RpcError("the server answered OK without a message", code=Code.INTERNAL)
+        values = [v async for v in self.grpc_stream(method, request, metadata=metadata, timeout_s=timeout_s)]
+        if len(values) != 1:
+            raise Internal(f"the server answered OK with {len(values)} messages instead of one")
+        return values[0]
 
     async def grpc_stream(
         self,
         method: str,
-        request: Any,
+        request: Any = None,
         *,
         metadata: Pairs = (),
         timeout_s: float | None = None,
-    ) -> AsyncIterator[Any]:
-        """Call a method of any shape; yields each answer as it comes."""
-        table = self._methods[method]
+    ) -> AsyncGenerator[Any, None]:
+        """Call a method of any shape; yields each answer as it comes. Closed early (`aclosing`), it cancels the call.
+
+        Otherwise as `grpc`.
+        """
+        table = self._methods.get(method)
+        if table is None:
+            raise LookupError(f"there is no method {method!r}; there are {', '.join(self._methods)}")
         codec = method_codec(table, Format.PROTOBUF)
-        messages = request if table.shape.client_streaming else [request]
+        messages = (request or []) if table.shape.client_streaming else [{} if request is None else request]
         body = b"".join(frame(codec.encode_input(_message(table, message))) for message in messages)
         headers = [("content-type", "application/grpc"), ("te", "trailers"), *metadata]
         if timeout_s is not None:
-            headers.append(("grpc-timeout", f"{int(timeout_s * 1000)}m"))
+            headers.append(("grpc-timeout", _timeout(timeout_s)))
         sink = self.open("POST", table.path, headers=headers, body=body, version="2")
-        buffer = b""
-        while part := await sink.received():
-            buffer += part
-            while len(buffer) >= 5:
-                end = 5 + read_prefix(buffer, 1 << 30).length
-                if len(buffer) < end:
-                    break
-                yield codec.decode_result(buffer[5:end])
-                buffer = buffer[end:]
-        answer = await sink.answer()
-        _raise_for_status(answer)
+        buffer = bytearray()
+        try:
+            while part := await sink.received():
+                buffer += part
+                while len(buffer) >= 5:
+                    prefix = read_prefix(buffer, 1 << 30)
+                    end = 5 + prefix.length
+                    if len(buffer) < end:
+                        break
+                    message = bytes(buffer[5:end])
+                    del buffer[:end]
+                    yield codec.decode_result(message)
+            _raise_for_status(await sink.answer())
+        finally:
+            sink.leave()
 
 
 def _message(table: Method, value: Any) -> Any:
     return msgspec.convert(value, table.input.cls) if isinstance(value, dict) else value
 
 
+def _timeout(timeout_s: float) -> str:
+    """As grpc-timeout has it: up to 8 digits and a unit."""
+    micros = max(0, round(timeout_s * 1e6))
+    return f"{micros}u" if micros < 10**8 else f"{min(round(timeout_s), 10**8 - 1)}S"
+
+
 def _raise_for_status(answer: Answer) -> None:
-    fields = answer.trailers if "grpc-status" in answer.trailers else answer.headers
-    code = Code(int(fields.get("grpc-status") or Code.UNKNOWN))
-    if code is not Code.OK:
-        details = fields.get("grpc-status-details-bin")
-        raise RpcError(
-            fields.get("grpc-message") or "",
-            code=code,
-            details=() if details is None else (base64.b64decode(details + "=" * (-len(details) % 4)),),
-        )
+    if answer.status != 200:
+        raise Unknown(f"the server answered with HTTP status {answer.status} instead of gRPC's: {answer.text}")
+    error = read_status(answer.trailers if "grpc-status" in answer.trailers else answer.headers)
+    if error is not None:
+        raise error

@@ -131,17 +131,19 @@ class MemorySink:
             self._done.set_result(self._answer)
 
     def reset(self, code: int) -> None:
+        if self.closed:
+            return
         self.reset_code = code
-        self.closed = True
-        self._news.set()
-        if not self._done.done():
-            self._done.set_exception(ConnectionResetError(f"the exchange was reset with code {code}"))
+        self._break_off(f"the exchange was reset with code {code}")
 
     # What the test calls.
 
     async def answer(self) -> Answer:
-        """Wait for the whole answer. Raises ConnectionResetError if the exchange is broken off."""
-        return await self._done
+        """Wait for the whole answer. Raises ConnectionResetError if the exchange is broken off.
+
+        Its body lacks what `received` has taken. May be awaited again, also after a cancellation.
+        """
+        return await asyncio.shield(self._done)
 
     async def received(self) -> bytes:
         """Wait for body bytes and take those that came; b"" once the answer is complete."""
@@ -169,11 +171,20 @@ class MemorySink:
             self.receiver.on_writable()
 
     def leave(self) -> None:
-        """Let the peer go away."""
-        self.closed = True
-        self._news.set()
+        """Let the peer go away: `answer` raises from now on. Does nothing once the answer is complete."""
+        if self.closed:
+            return
+        self._break_off("the peer has left")
         if self.receiver is not None:
             self.receiver.on_gone()
+
+    def _break_off(self, why: str) -> None:
+        self.closed = True
+        self._news.set()
+        if not self._done.done():
+            self._done.set_exception(ConnectionResetError(why))
+            # Looked at, so that nobody is warned where no test waits for the answer.
+            self._done.exception()
 
 
 def _received(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:

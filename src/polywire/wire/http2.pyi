@@ -103,6 +103,13 @@ class Http2Connection:
     def timeout(self) -> None:
         """The peer did not go on: the streams whose bodies are awaited are reset, for a head the connection closes."""
 
+    def reset_unread(self) -> None:
+        """Reset the streams whose whole answer waits and of which nothing was sent since the last call of this.
+
+        Their peers give no credit (RFC 9113 §5.2), and would keep the answers in memory for ever. Streams that are
+        still being answered are left to the deadlines of their calls. Does nothing while writing is paused.
+        """
+
     def close(self, code: int = 0) -> None:
         """GOAWAY with an RFC 9113 §7 error code; every open sink is gone at once."""
 

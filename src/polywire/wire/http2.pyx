@@ -239,6 +239,19 @@ cdef class Http2Connection:
         self.deliver()
         self.touch()
 
+    def reset_unread(self):
+        cdef Http2Stream st = self.first
+        cdef Http2Stream after
+        if self.session == NULL or self.dying or self.paused:
+            return
+        while st is not None:
+            after = st.after
+            if st.out_ended and not st.closed and st.buffered_out_bytes:
+                if st.unmoved:
+                    st.reset(NGHTTP2_CANCEL)
+                st.unmoved = True
+            st = after
+
     def pause_writing(self):
         self.paused = True
 

@@ -262,6 +262,7 @@ cdef int send_data(
     cdef Http2Stream st = <Http2Stream>source.ptr
     memcpy(SCRATCH + scratch_used, head, 9)
     st.copy_out(SCRATCH + scratch_used + 9, length)
+    st.unmoved = False
     scratch_used += 9 + length
     if st.blocked and st.buffered_out_bytes <= c.low_water:
         st.blocked = False

@@ -75,6 +75,7 @@ cdef class Http2Stream:
 
     # Response: the chunk being sent, those behind it, and what nghttp2 points to.
     cdef bint responded, bodyless, out_ended, out_finished, deferred, blocked
+    cdef bint unmoved  # nothing of the body has been sent since `reset_unread` last looked
     cdef bytes chunk
     cdef Py_ssize_t chunk_sent
     cdef list more

@@ -10,6 +10,7 @@ from polywire.errors import TOO_LARGE, Internal, InvalidArgument, MalformedInput
 from polywire.http.compression import decompress
 from polywire.runtime.metadata import HeaderSource
 
+PREFIX_BYTES = 5
 ACCEPTED_CODINGS = "identity,gzip"
 SMALLEST_COMPRESSED_BYTES = 1024
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}

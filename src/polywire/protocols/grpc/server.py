@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from polywire.protocols.grpc.status import status_pairs
 from polywire.protocols.rest.errors import respond_error
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
-from polywire.runtime.metadata import MutableMetadata
+from polywire.runtime.metadata import MutableMetadata, error_pairs
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Shape
 from polywire.wire.headers import HeaderBlock
@@ -86,6 +87,7 @@ class Endpoint:
         self._binding = binding
         self._service = binding.method.service
         self._limit = runtime.app.max_request_bytes
+        self._most = self._limit + framing.PREFIX_BYTES
         self._decode = codec.decode_input
         self._encode = codec.encode_result
         self._content_type = ("content-type", content_type)
@@ -116,7 +118,7 @@ class Endpoint:
         self._receive(call, exchange)
 
     def _receive(self, call: Call, exchange: Exchange) -> None:
-        exchange.collect(self._limit + 5, self._then, self._refuse, call)
+        exchange.collect(self._most, self._then, self._refuse, call)
 
     def _run(self, call: Call, body: bytes) -> None:
         try:
@@ -145,7 +147,7 @@ class Endpoint:
             if call._response_metadata is not None:
                 pairs.extend(call._response_metadata.wire_items())
         pairs.extend(status_pairs(error, self._service))
-        pairs.extend((error.metadata or {}).items())
+        pairs.extend(error_pairs(error.metadata))
         if call._trailers is not None:
             pairs.extend(call._trailers.wire_items())
         pairs.append(("x-request-id", call.request_id))
@@ -171,7 +173,7 @@ class UnaryEndpoint(Endpoint):
         if len(message) >= framing.SMALLEST_COMPRESSED_BYTES and framing.accepts_gzip(call.headers):
             exchange.respond(200, self._block_gzip, framing.frame_gzip(message), initial, trailers)
         else:
-            exchange.respond(200, self._block, framing.frame(message), initial, trailers)
+            exchange.respond(200, self._block, len(message).to_bytes(5) + message, initial, trailers)
 
 
 class StreamEndpoint(Endpoint):
@@ -186,9 +188,9 @@ class StreamEndpoint(Endpoint):
 
     def _launch(self, call: Call) -> None:
         exchange: Exchange = call.state
-        call.state = Carried(exchange)
+        call.state = carried = Carried(exchange)
         if self._binding.method.shape.server_streaming:
-            self._runtime.dispatch_stream(call, self._emit, exchange.drain, self._done)
+            self._runtime.dispatch_stream(call, self._emit, carried.drained, self._done)
         else:
             self._runtime.dispatch(call, self._done)
         if not call.answered and not self._binding.finish_on_disconnect:
@@ -240,6 +242,11 @@ class Carried:
         self.exchange = exchange
         self.started = False
         self.gzip = False
+
+    async def drained(self) -> None:
+        # Where the caller has left, its call is cancelled, or runs on and what it sends goes nowhere.
+        with contextlib.suppress(Gone):
+            await self.exchange.drain()
 
 
 class MessageReader:

@@ -6,12 +6,23 @@ import base64
 import functools
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from polywire.codec import Format, message_codec
-from polywire.errors import FieldViolation, RpcError
+from polywire.errors import INVALID, MALFORMED, Code, FieldViolation, InvalidInput, MalformedInput, RpcError
+from polywire.runtime.metadata import HeaderSource
 from polywire.schema import Message, message_type
 
 Pairs = tuple[tuple[bytes, bytes], ...]
+
+_NUMBERS = frozenset(str(int(code)) for code in Code)
+_BY_CODE: dict[Code, type[RpcError]] = {
+    Code(cls.code): cls for cls in RpcError.__subclasses__() if cls.__module__ == RpcError.__module__
+}
+_BY_REASON: dict[tuple[Code, str | None], type[RpcError]] = {
+    (Code.INVALID_ARGUMENT, MALFORMED): MalformedInput,
+    (Code.INVALID_ARGUMENT, INVALID): InvalidInput,
+}
 
 
 class Packed(Message, package="google.rpc"):
@@ -50,6 +61,11 @@ def _packer(cls: type[Message]) -> tuple[str, Callable[[Any], bytes]]:
     return f"type.googleapis.com/{table.full_name}", message_codec(table, Format.PROTOBUF).encode
 
 
+@functools.lru_cache(maxsize=256)
+def _reader(cls: type[Message]) -> Callable[[bytes], Any]:
+    return message_codec(message_type(cls), Format.PROTOBUF).decode
+
+
 def _pack(value: Message) -> Packed:
     url, encode = _packer(type(value))
     return Packed(url, encode(value))
@@ -76,6 +92,48 @@ def _details(error: RpcError, domain: str) -> list[Packed]:
         details.append(_pack(BadRequest(violations)))
     details.extend(_pack(d) for d in error.details if not isinstance(d, FieldViolation))
     return details
+
+
+def read_status(fields: HeaderSource) -> RpcError | None:
+    """The error that trailers tell; None for OK. The other way round of `status_pairs`, with the class that fits.
+
+    Violations come back as `FieldViolation`s; details of other types stay packed, as `Packed`.
+    """
+    number = fields.get("grpc-status")
+    code = Code(int(number)) if number is not None and number in _NUMBERS else Code.UNKNOWN
+    if code is Code.OK:
+        return None
+    message = percent_decode(fields.get("grpc-message") or "")
+    reason: str | None = None
+    details: list[Any] = []
+    for packed in _unpack(fields.get("grpc-status-details-bin")):
+        kind = packed.type_url.rpartition("/")[2]
+        if kind == "google.rpc.ErrorInfo":
+            reason = _reader(ErrorInfo)(packed.value).reason
+        elif kind == "google.rpc.BadRequest":
+            violations = _reader(BadRequest)(packed.value).field_violations
+            details.extend(FieldViolation(v.field, v.description) for v in violations)
+        else:
+            details.append(packed)
+    names = {name for name, _ in fields.items() if not name.startswith(("grpc-", "content-"))}
+    metadata = {name: fields.get(name) or "" for name in sorted(names)}
+    cls = _BY_REASON.get((code, reason)) or _BY_CODE[code]
+    # Of the class alone: subclasses of these have constructors of their own.
+    error = cls.__new__(cls)
+    RpcError.__init__(error, message, code=code, reason=reason, details=details, metadata=metadata or None)
+    return error
+
+
+def _unpack(text: str | None) -> list[Packed]:
+    if text is None:
+        return []
+    status: Status = _reader(Status)(base64.b64decode(text + "=" * (-len(text) % 4)))
+    return status.details
+
+
+def percent_decode(text: str) -> str:
+    """A grpc-message as it was; what is not validly encoded stays as it is (gRPC over HTTP/2, Responses)."""
+    return unquote(text, errors="replace")
 
 
 def percent_encode(message: str) -> bytes:

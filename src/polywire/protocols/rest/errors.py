@@ -20,6 +20,7 @@ from polywire.errors import (
 )
 from polywire.http.exchange import Exchange
 from polywire.protocols.rest.negotiation import accepts_problem
+from polywire.runtime.metadata import error_pairs
 from polywire.wire.headers import HeaderBlock
 
 STATUS_OF_CODE: dict[Code, int] = {
@@ -73,11 +74,11 @@ def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes,
     details = [_detail(detail) for detail in error.details]
     request_id = exchange.request_id
     extra = (*extra, (b"x-request-id", request_id.encode()))
-    if status == 401:
-        extra = (*extra, (b"www-authenticate", b"Bearer"))
-    if error.metadata:
-        block = HeaderBlock(error.metadata.items())
-        extra = (*extra, *block.pairs)
+    metadata = error_pairs(error.metadata)
+    if status == 401 and all(name != "www-authenticate" for name, _ in metadata):
+        metadata.append(("www-authenticate", "Bearer"))
+    if metadata:
+        extra = (*extra, *HeaderBlock(metadata).pairs)
     if accepts_problem(exchange.headers.get("accept")):
         problem: dict[str, Any] = {
             "type": "about:blank",
