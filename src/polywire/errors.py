@@ -7,7 +7,7 @@ Anything else that escapes a handler is INTERNAL with a generic text; what it sa
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar
+from typing import Any
 
 
 class Code(enum.IntEnum):
@@ -61,7 +61,7 @@ class RpcError(Exception):
     metadata: string pairs sent beside the error: response headers in HTTP, trailers in gRPC. `Retry-After` is one.
     """
 
-    code: ClassVar[Code] | Code = Code.UNKNOWN
+    code: Code = Code.UNKNOWN
 
     def __init__(
         self,

@@ -34,6 +34,11 @@ def still_answers(live: Live) -> bool:
 
 
 DEEP = 100_000
+LATIN1 = {"content-type": "application/json; charset=latin1"}
+GZIP = {"content-encoding": "gzip"}
+ZSTD = {"content-encoding": "zstd"}
+GRPC = {"content-type": "application/grpc"}
+GRPC_XML = {"content-type": "application/grpc+xml"}
 
 BODIES: dict[str, tuple[str, bytes, int]] = {
     "empty": ("/items", b"", 422),
@@ -113,14 +118,14 @@ REQUESTS: dict[str, tuple[str, str, bytes | None, dict[str, str], int, str]] = {
     "not acceptable": ("GET", "/items/a", None, {"accept": "text/html;q=1, image/*"}, 406, "INVALID_ARGUMENT"),
     "wrong type": ("POST", "/items", b"<a/>", {"content-type": "text/xml"}, 415, "UNIMPLEMENTED"),
     "form": ("POST", "/items", b"name=a", {"content-type": "application/x-www-form-urlencoded"}, 415, "UNIMPLEMENTED"),
-    "other charset": ("POST", "/items", b"{}", {"content-type": "application/json; charset=latin1"}, 415, "UNIMPLEMENTED"),
+    "other charset": ("POST", "/items", b"{}", LATIN1, 415, "UNIMPLEMENTED"),
     "garbage type": ("POST", "/items", b"{}", {"content-type": ";;;=,"}, 415, "UNIMPLEMENTED"),
     "unknown coding": ("POST", "/items", b"{}", {"content-encoding": "br"}, 415, "UNIMPLEMENTED"),
     "stacked codings": ("POST", "/items", b"{}", {"content-encoding": "gzip, gzip"}, 415, "UNIMPLEMENTED"),
-    "not gzip": ("POST", "/items", b"{}", {"content-encoding": "gzip"}, 400, "INVALID_ARGUMENT"),
-    "not zstd": ("POST", "/items", b"{}", {"content-encoding": "zstd"}, 400, "INVALID_ARGUMENT"),
-    "gzip cut off": ("POST", "/items", gzip.compress(b"{}" * 99)[:-9], {"content-encoding": "gzip"}, 400, "INVALID_ARGUMENT"),
-    "zstd cut off": ("POST", "/items", zstd.compress(b"{}" * 99)[:-2], {"content-encoding": "zstd"}, 400, "INVALID_ARGUMENT"),
+    "not gzip": ("POST", "/items", b"{}", GZIP, 400, "INVALID_ARGUMENT"),
+    "not zstd": ("POST", "/items", b"{}", ZSTD, 400, "INVALID_ARGUMENT"),
+    "gzip cut off": ("POST", "/items", gzip.compress(b"{}" * 99)[:-9], GZIP, 400, "INVALID_ARGUMENT"),
+    "zstd cut off": ("POST", "/items", zstd.compress(b"{}" * 99)[:-2], ZSTD, 400, "INVALID_ARGUMENT"),
     "body on GET": ("GET", "/items/a", b"{}", {}, 400, "INVALID_ARGUMENT"),
     "body on DELETE": ("DELETE", "/items/a", b"{}", {}, 400, "INVALID_ARGUMENT"),
     "bad UTF-8 in the path": ("GET", "/items/%ff", None, {}, 400, "INVALID_ARGUMENT"),
@@ -133,15 +138,13 @@ REQUESTS: dict[str, tuple[str, str, bytes | None, dict[str, str], int, str]] = {
     "bad time-out": ("GET", "/items/a", None, {"request-timeout": "soon"}, 400, "INVALID_ARGUMENT"),
     "time-out of NaN": ("GET", "/items/a", None, {"request-timeout": "nan"}, 400, "INVALID_ARGUMENT"),
     "no time at all": ("GET", "/items/a", None, {"request-timeout": "0"}, 400, "INVALID_ARGUMENT"),
-    "gRPC over HTTP/1.1": ("POST", "/lab.Lab/Hangs", b"\0\0\0\0\0", {"content-type": "application/grpc"}, 415, "UNIMPLEMENTED"),
-    "gRPC of no format": ("POST", "/lab.Lab/Hangs", b"", {"content-type": "application/grpc+xml"}, 415, "UNIMPLEMENTED"),
+    "gRPC over HTTP/1.1": ("POST", "/lab.Lab/Hangs", b"\0\0\0\0\0", GRPC, 415, "UNIMPLEMENTED"),
+    "gRPC of no format": ("POST", "/lab.Lab/Hangs", b"", GRPC_XML, 415, "UNIMPLEMENTED"),
     "gRPC path with JSON": ("POST", "/lab.Lab/Hangs", b"{}", {}, 415, "UNIMPLEMENTED"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "body", "headers", "status", "code"), REQUESTS.values(), ids=REQUESTS
-)
+@pytest.mark.parametrize(("method", "path", "body", "headers", "status", "code"), REQUESTS.values(), ids=REQUESTS)
 def test_bad_requests(
     live: Live, method: str, path: str, body: bytes | None, headers: dict[str, str], status: int, code: str
 ) -> None:

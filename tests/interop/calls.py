@@ -6,6 +6,9 @@ from typing import Any
 
 from tests.live import protos
 
+IDENTITY = [("grpc.compression_enabled_algorithms_bitset", 1)]
+"""Options of a channel that takes no gzip: what is large on this side is so on the wire."""
+
 
 def unary(channel: Any, name: str) -> Any:
     path, _, output = protos.method(name)
@@ -29,6 +32,6 @@ def both(channel: Any, name: str) -> Any:
     return channel.stream_stream(path, lambda message: message.SerializeToString(), output.FromString)
 
 
-def request(name: str, **fields: Any) -> Any:
+def request(method: str, /, **fields: Any) -> Any:
     """The request message of a method."""
-    return protos.method(name)[1](**fields)
+    return protos.method(method)[1](**fields)

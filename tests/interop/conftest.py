@@ -11,10 +11,19 @@ import pytest
 
 from tests.live.server import Live
 
+from .calls import IDENTITY
+
 
 @pytest.fixture
 def channel(live: Live) -> Iterator[grpc.Channel]:
     with grpc.insecure_channel(live.authority) as channel:
+        yield channel
+
+
+@pytest.fixture
+def plain(live: Live) -> Iterator[grpc.Channel]:
+    """A channel without compression."""
+    with grpc.insecure_channel(live.authority, IDENTITY) as channel:
         yield channel
 
 

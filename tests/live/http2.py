@@ -110,10 +110,9 @@ class H2Client:
             reply.trailers = _texts(event.headers)
         elif isinstance(event, h2.events.StreamEnded):
             reply.ended = True
-        elif isinstance(event, h2.events.StreamReset):
-            # After a whole answer it only says that the rest of the request is not needed (RFC 9113 §8.1).
-            if not reply.ended:
-                reply.reset = int(event.error_code or 0)
+        elif isinstance(event, h2.events.StreamReset) and not reply.ended:
+            # After a whole answer it would only say that the rest of the request is not needed (RFC 9113 §8.1).
+            reply.reset = int(event.error_code or 0)
 
 
 def _texts(headers: object) -> dict[str, str]:

@@ -41,7 +41,7 @@ class Live:
         self.records: list[logging.LogRecord] = []
         """What was logged as an error."""
         self._app = app
-        self._settings = ServerSettings(port=0, **{**QUICK, **settings})
+        self._settings = ServerSettings(**{"port": 0, **QUICK, **settings})
         self._ready = threading.Event()
         self._failure: BaseException | None = None
         self._draining = False
@@ -88,6 +88,7 @@ class Live:
 
     def wait_quiet(self) -> None:
         """Wait until no call, connection or task is open: everybody who came must have left by now."""
+        gc.collect()  # a channel of grpc.aio closes its connection when it is freed
         try:
             until(lambda: not self.open_calls and not self.open_connections and not self.tasks())
         except AssertionError:

@@ -23,14 +23,14 @@ from polywire import (
     query,
 )
 
-SECRET = "secret internals of lab"  # noqa: S105 -- what no answer may hold
+SECRET = "secret internals of lab"
 Count = Annotated[Int32, Meta(ge=0, le=100)]
 
 
 class Item(Message):
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     count: Count = 0
-    tags: list[str] = []
+    tags: list[str] = []  # noqa: RUF012
 
 
 class Blob(Message):

@@ -28,7 +28,7 @@ def connected(live: Live) -> Iterator[socket.socket]:
 
 
 def read_all(opened: socket.socket) -> bytes:
-    """Everything until the server closes in order. Raises ConnectionResetError for a reset, TimeoutError for neither."""
+    """Everything until the server closes in order. Raises ConnectionResetError for RST, TimeoutError for neither."""
     parts = []
     while part := opened.recv(65536):
         parts.append(part)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from polywire.protocols.operations import Operations
 from polywire.runtime.health import Check, Health, State
 from polywire.runtime.metrics import Metrics
-from polywire.protocols.operations import Operations
 from polywire.wire.headers import HeaderBlock
 
 

@@ -14,7 +14,7 @@ from polywire.runtime.call import Call
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.runtime import Runtime
 from polywire.service import Invoke
-from tests.runtime.harness import Started, running
+from tests.runtime.harness import Bench, Started, running
 
 
 class Text(Message):
@@ -216,7 +216,7 @@ async def test_what_the_protocol_cannot_encode_is_told_again_as_internal(caplog:
 
             bench.runtime.dispatch(started.call, done)
             assert [type(error) for error in told] == [NotFound if method == "missing" else type(None), Internal]
-            assert started.call.binding.metrics._codes[Code.INTERNAL] == 1
+            assert count_of(bench, method, Code.INTERNAL) == 1
     assert len(caplog.records) == 2
 
 
@@ -367,10 +367,19 @@ async def test_on_done_is_told_once_also_after_one_that_raises(method: str, capl
     assert [record.message for record in caplog.records] == [f"on_done of test.Handlers/{method.title()} failed"]
 
 
+def count_of(bench: Bench, method: str, code: Code) -> int:
+    name = f'method="test.Handlers/{method.title()}",protocol="test",code="{code.name}"'
+    (line,) = [line for line in bench.runtime.metrics.render().decode().splitlines() if name in line]
+    return int(line.rpartition(" ")[2])
+
+
 async def test_calls_are_counted_by_code() -> None:
     async with running(Handlers()) as bench:
-        first = bench.start("nothing")
+        bench.start("nothing")
         bench.start("nothing")
         bench.start("missing")
-        codes = first.call.binding.metrics._codes
-        assert codes[Code.OK] == 2
+        rejected = bench.make("nothing")
+        bench.runtime.reject(rejected.call, NotFound("refused"), rejected.done)
+        assert count_of(bench, "nothing", Code.OK) == 2
+        assert count_of(bench, "missing", Code.NOT_FOUND) == 1
+        assert count_of(bench, "nothing", Code.NOT_FOUND) == 1

@@ -13,6 +13,7 @@ from polywire.wire.limits import HttpLimits
 
 from .http2_peer import (
     ACK,
+    CANCEL,
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -23,6 +24,7 @@ from .http2_peer import (
     PADDED,
     PING,
     POST,
+    PREFACE,
     PRIORITY,
     PROTOCOL_ERROR,
     RST_STREAM,
@@ -248,3 +250,46 @@ def test_resets_counted_while_serializing_stop_the_flush() -> None:
     answer = raw.feed(b"".join(frame(HEADERS, WHOLE, n, HEAD) for n in range(1, 61, 2)))
     assert raw.goaway_code(answer) == ENHANCE_YOUR_CALM
     assert raw.engine.want_close
+
+
+def test_streams_that_open_with_credit_are_no_flood() -> None:
+    """grpcio sends two WINDOW_UPDATEs with each request, 128 of them at once before any answer."""
+    raw = Raw()
+    for n in range(1, 257, 2):
+        raw.feed(
+            frame(HEADERS, END_HEADERS, n, HEAD)
+            + frame(WINDOW_UPDATE, 0, n, b"\0\0\0\x05")
+            + frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\x05")
+            + frame(DATA, END_STREAM, n, b"x")
+        )
+    assert raw.engine.open_requests == 128
+    assert not raw.engine.want_close
+
+
+def test_answers_for_which_no_credit_comes_are_given_up() -> None:
+    raw = Raw(preface=PREFACE + frame(SETTINGS_FRAME, 0, 0, b"\0\x04\0\0\0\x0a"))
+    raw.feed(b"".join(frame(HEADERS, WHOLE, n, HEAD) for n in (1, 3, 5)))
+    whole, taken, open_ended = raw.sinks
+    whole.respond(200, TEXT, b"x" * 100)
+    taken.respond(200, TEXT, b"x" * 100)
+    open_ended.send_head(200, TEXT)
+    open_ended.send_data(b"x" * 100)
+    raw.flush()
+    raw.engine.reset_unread()
+    assert raw.resets(raw.feed(frame(WINDOW_UPDATE, 0, 3, b"\0\0\0\x01"))) == []
+    raw.engine.reset_unread()
+    # The one of which a byte went meanwhile stays, and the one whose handler still writes.
+    assert raw.resets(raw.feed(b"")) == [(1, CANCEL)]
+    assert (whole.closed, taken.closed, open_ended.closed) == (True, False, False)
+    assert raw.engine.open_requests == 2
+    raw.engine.reset_unread()
+    assert raw.resets(raw.feed(b"")) == [(3, CANCEL)]
+
+
+def test_answers_are_not_given_up_while_the_transport_is_the_one_that_is_full() -> None:
+    raw = Raw(on_request=lambda sink: sink.respond(200, TEXT, b"x" * 1_000_000))
+    raw.engine.pause_writing()
+    raw.feed(frame(HEADERS, WHOLE, 1, HEAD))
+    for _ in range(3):
+        raw.engine.reset_unread()
+    assert not raw.sinks[0].closed

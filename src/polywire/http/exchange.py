@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -62,8 +62,8 @@ class Exchange:
     status = 0
     """Of the answer; 0 before there is one, 499 where the peer left first."""
     sent_body_bytes = 0
-    variables: Sequence[str] = ()
-    """The values of the path's variables, where a route with some matched."""
+    variables: list[str]
+    """The values of the path's variables, in order; set where a route matched."""
     _request_id: str | None = None
     _gone = False
     _blocked = False

@@ -44,8 +44,10 @@ def compose(method: Method, instance: object, interceptors: Sequence[Interceptor
 
 
 def _intercept(interceptor: Interceptor, proceed: Invoke) -> Invoke:
-    if inspect.iscoroutinefunction(interceptor) or inspect.iscoroutinefunction(type(interceptor).__call__):
-        return lambda call: interceptor(call, proceed)
+    # Of an object its bound method: that is quicker to call than the object.
+    function = interceptor if inspect.isroutine(interceptor) else interceptor.__call__
+    if inspect.iscoroutinefunction(function):
+        return lambda call: function(call, proceed)
 
     async def invoke(call: Call) -> Any:
         # A plain function: what it does belongs within the call's step, where its errors are answered.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from polywire.errors import Code, RpcError
 from polywire.request_id import request_id
 from polywire.runtime._eager import CURRENT_CALL
-from polywire.runtime.metadata import HeaderSource, Metadata, MutableMetadata
+from polywire.runtime.metadata import Metadata, MutableMetadata
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,10 +60,11 @@ class Call:
     _trailers: MutableMetadata | None = None
     _callbacks: list[Callable[[Call, RpcError | None], None]] | None = None
 
-    def __init__(self, binding: Binding, headers: HeaderSource, peer: Peer, started_ns: int) -> None:
+    def __init__(self, binding: Binding, metadata: Metadata, peer: Peer, started_ns: int) -> None:
         # Defaults stand in the class: this runs for every call.
         self.binding = binding
-        self.headers = headers
+        self.metadata = metadata
+        """What the caller sent beside the message."""
         self.peer = peer
         self.started_ns = started_ns
         self.timeout_s = binding.timeout_s
@@ -72,7 +73,7 @@ class Call:
     def request_id(self) -> str:
         """The caller's, or one of ours."""
         if self._request_id is None:
-            self._request_id = request_id(self.headers.get("x-request-id"))
+            self._request_id = request_id(self.metadata.get("x-request-id"))
         return self._request_id
 
     @property
@@ -93,11 +94,6 @@ class Call:
     def protocol(self) -> str:
         """`rest`, `grpc` and so on."""
         return self.binding.protocol
-
-    @property
-    def metadata(self) -> Metadata:
-        """What the caller sent beside the message."""
-        return Metadata(self.headers)
 
     @property
     def response_metadata(self) -> MutableMetadata:

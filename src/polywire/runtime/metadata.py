@@ -8,54 +8,22 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 
-class HeaderSource(Protocol):
-    """Received fields: `wire.Headers`, or any other multi-map of text."""
-
-    def get(self, name: str, default: str | None = None) -> str | None: ...
-    def get_all(self, name: str) -> list[str]: ...
-    def items(self) -> list[tuple[str, str]]: ...
-
-
-class Metadata:
-    """Received metadata: lower-case names to text, and for names that end in `-bin` to bytes. Read-only."""
-
-    __slots__ = ("_source",)
-
-    def __init__(self, source: HeaderSource) -> None:
-        self._source = source
+class Metadata(Protocol):
+    """Received metadata: a multi-map of names in any case to text. Read-only; `wire.Headers` is one."""
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """The text value; repeated ones joined by ", "."""
-        value = self._source.get(name)
-        return self._source.get(name.lower(), default) if value is None else value
 
     def get_all(self, name: str) -> list[str]:
-        return self._source.get_all(name.lower())
+        """Every value, in order."""
 
     def get_binary(self, name: str) -> list[bytes]:
-        """The values of a `-bin` field: split at commas, then decoded, padding or not (gRPC over HTTP/2, Requests).
-
-        A value that is not base64 is left out.
-        """
-        values = []
-        for line in self._source.get_all(name.lower()):
-            for part in line.split(","):
-                text = part.strip()
-                try:
-                    values.append(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
-                except (binascii.Error, ValueError):
-                    continue
-        return values
+        """The values of a `-bin` name, decoded; one that is not base64 is left out."""
 
     def items(self) -> list[tuple[str, str]]:
-        return self._source.items()
+        """(lower-case name, value) of each value."""
 
-    def __contains__(self, name: str) -> bool:
-        return bool(self._source.get_all(name.lower()))
-
-    def __repr__(self) -> str:
-        # Names only: values may be credentials.
-        return f"Metadata({sorted({name for name, _ in self.items()})})"
+    def __contains__(self, name: str) -> bool: ...
 
 
 class MutableMetadata:

@@ -1,3 +1,4 @@
+from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t
 
 cdef object intern_name(const uint8_t* name, size_t length)
@@ -5,6 +6,7 @@ cdef object intern_lower(const uint8_t* name, size_t length)
 
 cdef class Headers:
     cdef dict _values
+    cdef PyObject* find(self, object name) except? NULL
     cdef int add(self, object name, object value) except -1
 
 cdef class HeaderBlock:

@@ -1,6 +1,8 @@
 # cython: boundscheck=False, wraparound=False
 """Header fields, in and out: what both HTTP engines share."""
 
+from binascii import a2b_base64
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
@@ -13,9 +15,17 @@ cdef extern from *:
     """
     #define pw_length(o) ((size_t)PyUnicode_GET_LENGTH(o))
     #define pw_data(o) ((void*)PyUnicode_1BYTE_DATA(o))
+    static int has_capital(PyObject *name) {
+        if (!PyUnicode_Check(name) || !PyUnicode_IS_ASCII(name)) return 0;
+        const char *p = (const char *)PyUnicode_1BYTE_DATA(name);
+        for (Py_ssize_t i = 0, n = PyUnicode_GET_LENGTH(name); i < n; i++)
+            if (p[i] >= 'A' && p[i] <= 'Z') return 1;
+        return 0;
+    }
     """
     size_t pw_length(PyObject*)
     void* pw_data(PyObject*)
+    bint has_capital(PyObject*)
 
 # Names repeat on every request: a direct-mapped cache from their bytes to one str with its hash computed.
 # Bounded by its size; a name over 40 bytes is never cached.
@@ -66,7 +76,7 @@ cdef object intern_lower(const uint8_t* name, size_t length):
 cdef class Headers:
     """Received header fields: lower-case names, values as Latin-1 text, in order, none lost.
 
-    Reading is by name (`get`, `get_all`, `in`) or by pair (`items`).
+    Reading is by name in any case (`get`, `get_all`, `get_binary`, `in`) or by pair (`items`).
     """
 
     def __cinit__(self, pairs=()):
@@ -86,21 +96,43 @@ cdef class Headers:
 
     def get(self, name, default=None):
         """The value; of a repeated field, its values joined by ", " (RFC 9110 §5.2), of `cookie` by "; "."""
-        cdef PyObject* seen = PyDict_GetItem(self._values, name)
+        cdef PyObject* seen = self.find(name)
         if seen == NULL:
             return default
         if type(<object>seen) is list:
             return ("; " if name == "cookie" else ", ").join(<object>seen)
         return <object>seen
 
+    cdef PyObject* find(self, object name) except? NULL:
+        # Names come in lower case nearly always; one that is found nowhere may not have.
+        cdef PyObject* seen = PyDict_GetItem(self._values, name)
+        if seen == NULL and has_capital(<PyObject*>name):
+            seen = PyDict_GetItem(self._values, name.lower())
+        return seen
+
     def get_all(self, name):
         """Every value of the field, in order; [] where there is none."""
-        cdef PyObject* seen = PyDict_GetItem(self._values, name)
+        cdef PyObject* seen = self.find(name)
         if seen == NULL:
             return []
         if type(<object>seen) is list:
             return list(<object>seen)
         return [<object>seen]
+
+    def get_binary(self, name):
+        """The values of a `-bin` field: split at commas, then decoded, padding or not (gRPC over HTTP/2, Requests).
+
+        A value that is not base64 is left out.
+        """
+        values = []
+        for line in self.get_all(name):
+            for part in line.split(","):
+                text = part.strip()
+                try:
+                    values.append(a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True))
+                except ValueError:
+                    continue
+        return values
 
     def items(self):
         """(name, value) pairs, one for each value; repeated fields stand together."""
@@ -122,13 +154,14 @@ cdef class Headers:
         return value
 
     def __contains__(self, name):
-        return name in self._values
+        return self.find(name) != NULL
 
     def __len__(self):
         return len(self._values)
 
     def __repr__(self):
-        return f"Headers({self.items()!r})"
+        # Names only: values may be credentials.
+        return f"Headers({list(self._values)!r})"
 
 
 cdef bytes check_name(object name):

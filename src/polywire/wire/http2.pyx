@@ -31,8 +31,9 @@ cdef enum:
     FRAME_BYTES = 16384 + 9
     # Unsent control frames and response heads while the transport is paused, beyond which reading pauses too.
     QUEUED_FRAMES = 256
-    # Every DATA or HEADERS frame sent excuses this many PINGs or WINDOW_UPDATEs: gRPC clients probe the bandwidth
-    # with a PING per answer, and simple clients give credit back frame by frame. What is saved up is bounded.
+    # Every request, and every DATA or HEADERS frame sent, excuses this many PINGs or WINDOW_UPDATEs: gRPC clients open
+    # each stream with two of the latter and probe the bandwidth with a PING per answer, and simple clients give credit
+    # back frame by frame. What is saved up is bounded.
     FRAMES_EXCUSED = 3
     MOST_EXCUSED = 4096
     # What a head that is too large costs of `max_glitches`; several times too large is an HPACK bomb.
@@ -317,6 +318,10 @@ cdef class Http2Connection:
         self.announced = True
         self.on_output()
         return 0
+
+    cdef void excuse(self) noexcept:
+        if self.excused < MOST_EXCUSED:
+            self.excused += FRAMES_EXCUSED
 
     cdef int strike(self, int glitches, int resets) noexcept:
         """Count suspicious frames and resets of this second; NGHTTP2_ERR_CALLBACK_FAILURE once there are too many."""

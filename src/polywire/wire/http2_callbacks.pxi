@@ -173,6 +173,7 @@ cdef int head_complete(Http2Connection c, Http2Stream st) except? -902:
     c.ready.append(st)
     if st.refused_status:
         return c.strike(REFUSED_GLITCHES, 0)
+    c.excuse()
     c.last_activity_marker += 1
     return 0
 
@@ -205,8 +206,7 @@ cdef int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, voi
     cdef Http2Connection c = <Http2Connection>user
     cdef Http2Stream st
     if frame.hd.type == NGHTTP2_DATA or frame.hd.type == NGHTTP2_HEADERS:
-        if c.excused < MOST_EXCUSED:
-            c.excused += FRAMES_EXCUSED
+        c.excuse()
         if frame.hd.flags & NGHTTP2_FLAG_END_STREAM:
             st = known(c, frame.hd.stream_id)
             if st is not None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from polywire.errors import TOO_LARGE, Internal, InvalidArgument, MalformedInput, ResourceExhausted, Unimplemented
 from polywire.http.compression import decompress
-from polywire.runtime.metadata import HeaderSource
+from polywire.runtime.metadata import Metadata
 
 PREFIX_BYTES = 5
 ACCEPTED_CODINGS = "identity,gzip"
@@ -42,10 +42,11 @@ def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
     return Prefix(data[0] == 1, length)
 
 
-def unframe_one(body: bytes, limit_bytes: int, headers: HeaderSource) -> bytes:
+def unframe_one(body: bytes, limit_bytes: int, headers: Metadata) -> bytes:
     """The single message of a unary call, decompressed.
 
-    Raises InvalidArgument for none, Unimplemented for more than one, MalformedInput for a broken frame.
+    Raises Internal for none, Unimplemented for more than one, MalformedInput for a broken frame, ResourceExhausted
+    (TOO_LARGE) for one above the limit.
     """
     size = len(body)
     # The common case in one comparison: uncompressed, and exactly one message.
@@ -63,7 +64,7 @@ def unframe_one(body: bytes, limit_bytes: int, headers: HeaderSource) -> bytes:
     return unpack(body[5:], prefix, limit_bytes, headers)
 
 
-def unpack(message: bytes, prefix: Prefix, limit_bytes: int, headers: HeaderSource) -> bytes:
+def unpack(message: bytes, prefix: Prefix, limit_bytes: int, headers: Metadata) -> bytes:
     """The message's bytes, decompressed by the call's grpc-encoding where its flag says so."""
     if not prefix.compressed:
         return message
@@ -73,7 +74,7 @@ def unpack(message: bytes, prefix: Prefix, limit_bytes: int, headers: HeaderSour
     return decompress(coding, message, limit_bytes)
 
 
-def accepts_gzip(headers: HeaderSource) -> bool:
+def accepts_gzip(headers: Metadata) -> bool:
     """Whether grpc-accept-encoding names gzip."""
     accepted = headers.get("grpc-accept-encoding")
     return accepted is not None and "gzip" in [part.strip() for part in accepted.split(",")]

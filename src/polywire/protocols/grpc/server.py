@@ -122,7 +122,7 @@ class Endpoint:
 
     def _run(self, call: Call, body: bytes) -> None:
         try:
-            call.input = self._decode(framing.unframe_one(body, self._limit, call.headers))
+            call.input = self._decode(framing.unframe_one(body, self._limit, call.metadata))
         except RpcError as error:
             self._reject(call, error)
             return
@@ -170,7 +170,7 @@ class UnaryEndpoint(Endpoint):
         message = self._encode(value)
         trailers = _OK if call._trailers is None else _ok_with(call._trailers)
         initial = () if call._response_metadata is None else call._response_metadata.wire_items()
-        if len(message) >= framing.SMALLEST_COMPRESSED_BYTES and framing.accepts_gzip(call.headers):
+        if len(message) >= framing.SMALLEST_COMPRESSED_BYTES and framing.accepts_gzip(call.metadata):
             exchange.respond(200, self._block_gzip, framing.frame_gzip(message), initial, trailers)
         else:
             exchange.respond(200, self._block, len(message).to_bytes(5) + message, initial, trailers)
@@ -227,7 +227,7 @@ class StreamEndpoint(Endpoint):
         carried: Carried = call.state
         if not carried.started:
             carried.started = True
-            carried.gzip = framing.accepts_gzip(call.headers)
+            carried.gzip = framing.accepts_gzip(call.metadata)
             initial = () if call._response_metadata is None else call._response_metadata.wire_items()
             carried.exchange.start(200, self._block_gzip if carried.gzip else self._block, initial)
         return carried

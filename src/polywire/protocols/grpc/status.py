@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from polywire.codec import Format, message_codec
 from polywire.errors import INVALID, MALFORMED, Code, FieldViolation, InvalidInput, MalformedInput, RpcError
-from polywire.runtime.metadata import HeaderSource
+from polywire.runtime.metadata import Metadata
 from polywire.schema import Message, message_type
 
 Pairs = tuple[tuple[bytes, bytes], ...]
@@ -94,7 +94,7 @@ def _details(error: RpcError, domain: str) -> list[Packed]:
     return details
 
 
-def read_status(fields: HeaderSource) -> RpcError | None:
+def read_status(fields: Metadata) -> RpcError | None:
     """The error that trailers tell; None for OK. The other way round of `status_pairs`, with the class that fits.
 
     Violations come back as `FieldViolation`s; details of other types stay packed, as `Packed`.
