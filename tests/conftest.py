@@ -13,13 +13,19 @@ if TYPE_CHECKING:
     from tests.live.server import Live
 
 
-@pytest.fixture
-def live() -> Iterator[Live]:
-    """A server with the service of `tests.live.service`; asserts afterwards that nothing is left behind."""
-    from tests.live.server import serve
+@pytest.fixture(scope="session")
+def shared_live() -> Iterator[Live]:
+    from tests.live.server import serve_many
 
-    with serve() as live:
+    with serve_many() as live:
         yield live
+
+
+@pytest.fixture
+def live(shared_live: Live) -> Iterator[Live]:
+    """A server with the service of `tests.live.service`; asserts after each test that nothing is left behind."""
+    with shared_live.checked():
+        yield shared_live
 
 
 class Certificate(NamedTuple):

@@ -175,7 +175,7 @@ def test_a_caller_whose_connection_breaks_cancels_its_handlers(live: Live, name:
             client.send(stream, body, end=name in ("Hangs", "Stream"))
         until(lambda: live.lab.running == 20)
         reset(client.socket)
-        live.wait_quiet()
+        until(live.is_quiet)
         assert live.lab.running == 0
         assert live.finished == [499 if name in ("Hangs", "Total") else 200] * 20
 

@@ -228,7 +228,7 @@ def test_who_leaves_leaves_nothing(live: Live, sent: bytes, how: Any) -> None:
         if b"hangs" in sent:
             until(lambda: live.lab.running == 1)
         how(opened)
-        live.wait_quiet()
+        until(live.is_quiet)
         assert live.lab.cancelled == (1 if b"hangs" in sent else 0)
 
 

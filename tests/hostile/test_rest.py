@@ -99,10 +99,10 @@ def test_a_million_wrong_elements_are_not_a_million_details(live: Live) -> None:
     assert len(answer.body) < 100_000
 
 
-def test_a_message_of_a_million_fields(live: Live) -> None:
-    body = json.dumps({f"x{number}": number for number in range(300_000)} | {"name": "a"}).encode()
+def test_a_message_of_very_many_fields(live: Live) -> None:
+    body = json.dumps({f"x{number}": number for number in range(150_000)} | {"name": "a"}).encode()
     answer = ask(live, "POST", "/items", body)
-    assert answer.status in (201, 413, 422)
+    assert answer.status in (201, 422)
     assert len(answer.body) < 100_000
 
 

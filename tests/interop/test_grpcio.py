@@ -236,8 +236,8 @@ def test_both_directions_in_turns(channel: grpc.Channel) -> None:
     assert received == [str(number) for number in range(50)]
 
 
-def test_draining_lets_calls_end_and_sends_new_ones_elsewhere(live: Live) -> None:
-    with grpc.insecure_channel(live.authority) as channel:
+def test_draining_lets_calls_end_and_then_closes() -> None:
+    with serve() as live, grpc.insecure_channel(live.authority) as channel:
         future = unary(channel, "HangsInThread").future(request("HangsInThread"), timeout=5)
         until(lambda: live.lab.running == 1)
         live.drain()

@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from tests.live import protos
-from tests.live.server import Live, until
+from tests.live.server import Live, serve, until
 
 from .calls import IDENTITY, both, request, stream, unary, upload
 
@@ -111,7 +111,12 @@ async def test_a_watch_that_is_cancelled(live: Live) -> None:
         await until_true(lambda: live.open_calls == 0)
 
 
-async def test_a_watch_hears_of_draining_and_does_not_hold_it_up(live: Live) -> None:
+async def test_a_watch_hears_of_draining_and_does_not_hold_it_up() -> None:
+    with serve() as live:
+        await watch_until_drained(live)
+
+
+async def watch_until_drained(live: Live) -> None:
     async with grpc.aio.insecure_channel(live.authority) as channel:
         call = raw("/grpc.health.v1.Health/Watch", channel, "unary_stream")(b"", timeout=5)
         assert await call.read() == SERVING

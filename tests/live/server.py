@@ -14,7 +14,6 @@ from typing import Any
 
 import uvloop
 
-from polywire import App
 from polywire.protocols.site import Site
 from polywire.server.serve import Server
 from polywire.server.settings import ServerSettings
@@ -32,7 +31,7 @@ uvloop.new_event_loop().close()
 class Live:
     """A running server. Its loop runs in another thread, so that clients may block."""
 
-    def __init__(self, app: App, lab: Lab, settings: dict[str, Any]) -> None:
+    def __init__(self, lab: Lab, app: dict[str, Any], settings: dict[str, Any]) -> None:
         self.lab = lab
         self.finished: list[int] = []
         """Status of every exchange, once it has ended."""
@@ -40,7 +39,7 @@ class Live:
         """What reached the loop's exception handler."""
         self.records: list[logging.LogRecord] = []
         """What was logged as an error."""
-        self._app = app
+        self._app = make_app(lab, **app)
         self._settings = ServerSettings(**{"port": 0, **QUICK, **settings})
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -86,15 +85,36 @@ class Live:
         """The tasks of the server's loop, but for the one that runs it."""
         return {task for task in asyncio.all_tasks(self._loop) if task is not self._own}
 
-    def wait_quiet(self) -> None:
-        """Wait until no call, connection or task is open: everybody who came must have left by now."""
-        gc.collect()  # a channel of grpc.aio closes its connection when it is freed
-        try:
-            until(lambda: not self.open_calls and not self.open_connections and not self.tasks())
-        except AssertionError:
-            raise AssertionError(
-                f"left behind: {self.open_calls} calls, {self.open_connections} connections, tasks {self.tasks()}"
-            ) from None
+    @contextmanager
+    def checked(self, errors: int = 0) -> Iterator[None]:
+        """The body must leave nothing behind once its clients have left, and log so many errors.
+
+        No open call, connection or task, no descriptor more than before, nothing in the loop's exception handler.
+        """
+        before = descriptors()
+        self.lab.reset()
+        self.finished.clear()
+        self.records.clear()
+        yield
+        self.lab.release.set()
+        self._wait_quiet()
+        assert self.lab.running == 0
+        # Foreign clients close theirs in their own time.
+        until(lambda: not descriptors() - before)
+        assert self.complaints == []
+        assert len(self.records) == errors, [record.getMessage() for record in self.records]
+
+    def is_quiet(self) -> bool:
+        """No call, connection or task is open."""
+        return not self.open_calls and not self.open_connections and not self.tasks()
+
+    def _wait_quiet(self) -> None:
+        end = time.monotonic() + PATIENT_S
+        while not self.is_quiet():
+            left = f"{self.open_calls} calls, {self.open_connections} connections, tasks {self.tasks()}"
+            assert time.monotonic() < end, f"left behind: {left}"
+            time.sleep(0.005)
+            gc.collect()  # a channel of grpc.aio closes its connection when it is freed
 
     def _main(self) -> None:
         try:
@@ -124,35 +144,35 @@ class Live:
 
 @contextmanager
 def serve(*, errors: int = 0, app: dict[str, Any] | None = None, **settings: Any) -> Iterator[Live]:
-    """A server for a while, which must leave nothing behind.
+    """A server for a while; what is done with it is `checked`.
 
     app: options of the App. settings: of the server. errors: how many errors it may log, and must.
-    Asserts at the end, when all clients have left: no open call, connection or task, no descriptor more than before,
-    nothing in the loop's exception handler, and that a new client is still answered.
     """
-    lab = Lab()
-    live = Live(make_app(lab, **(app or {})), lab, settings)
+    before = descriptors()
+    with _running(Live(Lab(), app or {}, settings)) as live, live.checked(errors):
+        yield live
+    until(lambda: not descriptors() - before)
+
+
+@contextmanager
+def serve_many() -> Iterator[Live]:
+    """A server for many tests, each of which must be `checked`."""
+    with _running(Live(Lab(), {}, {})) as live:
+        yield live
+
+
+@contextmanager
+def _running(live: Live) -> Iterator[Live]:
     logged = Records(live.records)
     logger = logging.getLogger("polywire")
-    before = descriptors()
     logger.addHandler(logged)
+    live.start()
     try:
-        live.start()
-        try:
-            yield live
-            lab.release.set()
-            live.wait_quiet()
-            assert lab.running == 0
-        finally:
-            lab.release.set()
-            live.stop()
+        yield live
     finally:
+        live.lab.release.set()
+        live.stop()
         logger.removeHandler(logged)
-    assert live.complaints == []
-    assert len(live.records) == errors, [record.getMessage() for record in live.records]
-    gc.collect()
-    # Foreign clients close theirs in their own time.
-    until(lambda: not descriptors() - before)
 
 
 class Records(logging.Handler):

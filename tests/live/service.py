@@ -30,7 +30,7 @@ Count = Annotated[Int32, Meta(ge=0, le=100)]
 class Item(Message):
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     count: Count = 0
-    tags: list[str] = []  # noqa: RUF012
+    tags: list[str] = []
 
 
 class Blob(Message):
@@ -55,6 +55,10 @@ class Node(Message):
 
 class Lab(Service, package="lab"):
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """As if nobody had called yet."""
         self.running = 0
         self.cancelled = 0
         self.release = threading.Event()

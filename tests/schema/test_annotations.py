@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Node(Message):
     value: Int32
     next: Node | None = None
-    others: list[Later] = []  # noqa: RUF012
+    others: list[Later] = []
 
 
 class Later(Message):

@@ -15,7 +15,7 @@ class User(Message, package="user"):
     name: Annotated[str, msgspec.Meta(min_length=1)]
     nick: str | None = None
     friend: User | None = None
-    tags: list[str] = []  # noqa: RUF012
+    tags: list[str] = []
 
 
 UserPatch = Patch[User]

@@ -292,7 +292,7 @@ class Strict(Message):
     small: Float32 = 0.0
     when: datetime.datetime | None = None
     shape: Shape | None = None
-    counts: dict[Int32, int] = {}  # noqa: RUF012
+    counts: dict[Int32, int] = {}
     some: int | None = None
 
 

@@ -11,7 +11,7 @@ from polywire import Call, Int32, Message, Patch, Service, current_call, mutatio
 class User(Message, package="people"):
     id: Int32
     name: str
-    tags: list[str] = []  # noqa: RUF012
+    tags: list[str] = []
 
 
 class Shape(Message, union=True, frozen=True):

@@ -89,7 +89,7 @@ class Site:
             if dialect is not None:
                 dialect.get(exchange.path, self._grpc.refuse)(exchange)
                 return
-            if content_type.startswith("application/grpc"):
+            if content_type[:16].lower() == "application/grpc":
                 self._grpc.serve_unusual(exchange, content_type)
                 return
         verb = exchange.method

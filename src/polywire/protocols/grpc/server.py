@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ _CONTENT_TYPE = ("content-type", "application/grpc")
 
 
 class GrpcServer:
-    """All methods of an app in every message format, and the services that gRPC itself brings: health and reflection."""
+    """All methods of an app in every message format, and the services that gRPC brings: health and reflection."""
 
     def __init__(self, runtime: Runtime, health: Health) -> None:
         self.dialects: dict[str, dict[str, Callable[[Exchange], None]]] = {}
@@ -77,7 +78,7 @@ class GrpcServer:
             dialect.get(exchange.path, self.refuse)(exchange)
 
 
-class Endpoint:
+class Endpoint(ABC):
     """One method in one message format: how to read and write it, and the header blocks of its answers."""
 
     def __init__(self, runtime: Runtime, binding: Binding, codec_format: Format, content_type: str) -> None:
@@ -133,11 +134,13 @@ class Endpoint:
             error = type(error)(f"the message is larger than {self._limit} bytes", reason=TOO_LARGE)
         self._runtime.reject(call, error, self._done)
 
+    @abstractmethod
     def _launch(self, call: Call) -> None:
-        raise NotImplementedError
+        """Run the call, whose input is there, and watch its caller."""
 
+    @abstractmethod
     def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
-        raise NotImplementedError
+        """What the runtime calls at the end."""
 
     def _error_block(self, call: Call, error: RpcError, head: bool) -> HeaderBlock:
         """The trailers that tell the error; as a trailers-only answer with what belongs into the head."""
