@@ -150,6 +150,7 @@ def test_early_answers_are_no_resets() -> None:
     raw = Raw(on_request=lambda s: s.respond(404, TEXT, b""))
     for n in range(1, 1000, 2):
         raw.feed(frame(HEADERS, END_HEADERS, n, HEAD))
+        raw.feed(frame(DATA, END_STREAM, n, b""))
     assert not raw.engine.want_close
     assert len(raw.sinks) == 500
 

@@ -213,14 +213,35 @@ def test_calls_in_the_wrong_order_raise() -> None:
     assert [kind for kind, *_ in answer] == [HEADERS, DATA]
 
 
-def test_answer_before_the_request_has_ended_cuts_it_off() -> None:
+def early() -> Raw:
+    """A peer that is answered 413 before its body has ended."""
     raw = Raw(on_request=lambda s: s.respond(413, TEXT, b"too much"))
     answer = raw.feed(frame(HEADERS, END_HEADERS, 1, plain(POST)) + frame(DATA, 0, 1, b"x" * 100))
-    assert [kind for kind, *_ in answer] == [HEADERS, DATA, 3]
-    assert raw.resets(answer) == [(1, NO_ERROR)]
+    assert [kind for kind, *_ in answer] == [HEADERS, DATA]
     assert raw.receivers[0].told == []
     assert raw.sinks[0].closed
-    assert raw.feed(frame(DATA, END_STREAM, 1, b"late")) == []
+    assert raw.engine.open_requests == 0
+    return raw
+
+
+def test_the_rest_of_a_request_that_is_answered_already_is_discarded() -> None:
+    raw = early()
+    assert raw.feed(frame(DATA, 0, 1, b"late")) == []
+    assert raw.feed(frame(DATA, END_STREAM, 1, b"last")) == []
+    assert raw.receivers[0].told == []
+
+
+def test_a_peer_that_goes_on_after_its_answer_is_told_to_stop() -> None:
+    raw = early()
+    answer = [one for _ in range(40) for one in raw.feed(frame(DATA, 0, 1, bytes(16_000)))]
+    assert raw.resets(answer) == [(1, NO_ERROR)]
+    assert not raw.engine.want_close
+
+
+def test_draining_does_not_wait_for_requests_that_are_answered_already() -> None:
+    raw = early()
+    raw.engine.shutdown()
+    assert raw.resets(raw.feed(b"")) == [(1, NO_ERROR)]
 
 
 def test_response_head_over_64_kib_resets_the_stream() -> None:

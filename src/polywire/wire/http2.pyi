@@ -40,7 +40,7 @@ class Http2Stream:
         """Raises ValueError for a status under 200 or over 999, RuntimeError where a response was already started.
 
         Fields of HTTP/1.1 connections in `block` (RFC 9113 §8.2.2) are left out. If the request has not ended, it is
-        cut off with RST_STREAM NO_ERROR after the response (RFC 9113 §8.1).
+        discarded after the response, at most `max_buffered_body_bytes` of it; then RST_STREAM NO_ERROR (RFC 9113 §8.1).
         """
 
     def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:

@@ -85,6 +85,7 @@ cdef class Http2Connection:
     cdef public object on_output
     cdef public double now
     cdef readonly Py_ssize_t open_requests, last_activity_marker
+    cdef Py_ssize_t most_discarded
     cdef Py_ssize_t max_header_bytes, max_headers, max_target_bytes, max_glitches, max_resets, high_water, low_water
 
     cdef Http2Stream first, current
@@ -103,6 +104,7 @@ cdef class Http2Connection:
         self.max_headers = limits.max_headers
         self.max_target_bytes = limits.max_target_bytes
         self.max_glitches = limits.max_glitches
+        self.most_discarded = limits.max_buffered_body_bytes
         self.max_resets = limits.max_resets
         self.high_water = limits.high_water_bytes
         self.low_water = limits.low_water_bytes
@@ -264,7 +266,12 @@ cdef class Http2Connection:
     def shutdown(self):
         if self.session == NULL or self.dying:
             return
+        cdef Http2Stream st = self.first
         if self.stage == SERVING:
+            while st is not None:
+                if st.out_finished and not st.ended:
+                    st.stop_peer()
+                st = st.after
             self.stage = NOTICE_SENT
             nghttp2_submit_shutdown_notice(self.session)
             nghttp2_submit_ping(self.session, NGHTTP2_FLAG_NONE, <const uint8_t*>DRAIN_PING)

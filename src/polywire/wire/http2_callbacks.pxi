@@ -183,6 +183,9 @@ cdef int on_data_chunk(
 ) except -902:
     cdef Http2Connection c = <Http2Connection>user
     cdef Http2Stream st = known(c, stream_id)
+    if st is not None and st.out_finished:
+        st.discard(length)
+        return 0
     if st is None or st.closed or st.refused_status:
         nghttp2_session_consume_connection(session, length)
         return 0
@@ -212,8 +215,7 @@ cdef int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, voi
             if st is not None:
                 st.out_finished = True
                 if not st.ended:
-                    # RFC 9113 §8.1: the answer is whole, the rest of the request is not needed.
-                    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, st.id, NGHTTP2_NO_ERROR)
+                    st.answered_early()
     elif frame.hd.type == NGHTTP2_RST_STREAM:
         if frame.rst_stream.error_code == NGHTTP2_REFUSED_STREAM:
             c.strike(1, 0)  # it cost little, and an honest client may not know the limit yet

@@ -72,6 +72,7 @@ cdef class Http2Stream:
     # Request body: a bytes object with room to spare, and how much the peer has no credit back for yet.
     cdef PyObject* body
     cdef Py_ssize_t body_room, uncredited
+    cdef Py_ssize_t discarded  # after the answer
 
     # Response: the chunk being sent, those behind it, and what nghttp2 points to.
     cdef bint responded, bodyless, out_ended, out_finished, deferred, blocked
@@ -141,6 +142,35 @@ cdef class Http2Stream:
             nghttp2_session_consume_connection(self.connection.session, count)
         else:
             nghttp2_session_consume(self.connection.session, self.id, count)
+
+    cdef void answered_early(self) noexcept:
+        """The answer is whole, and the rest of the request is not needed (RFC 9113 §8.1).
+
+        RST_STREAM at once is allowed, but makes curl and others lose the answer that they have not read yet. So the
+        rest is discarded, as much as one window holds; only a peer that goes on is told to stop.
+        """
+        cdef Py_ssize_t unread = self.uncredited
+        self.leave()
+        self.receiver = None
+        self.uncredited = 0
+        Py_XDECREF(self.body)
+        self.body = NULL
+        self.buffered_in_bytes = self.body_room = 0
+        self.discard(unread)
+        if self.connection.stage != SERVING:
+            self.stop_peer()
+
+    cdef void discard(self, Py_ssize_t length) noexcept:
+        self.discarded += length
+        if self.discarded <= self.connection.most_discarded:
+            nghttp2_session_consume(self.connection.session, self.id, length)
+            return
+        nghttp2_session_consume_connection(self.connection.session, length)
+        if self.discarded - length <= self.connection.most_discarded:
+            self.stop_peer()
+
+    cdef void stop_peer(self) noexcept:
+        nghttp2_submit_rst_stream(self.connection.session, NGHTTP2_FLAG_NONE, self.id, NGHTTP2_NO_ERROR)
 
     # -- response
 
