@@ -54,6 +54,10 @@ class Driver(ABC):
         """Start a call whose input is larger than 10,000 bytes."""
 
     @abstractmethod
+    def unfinished(self, timeout_s: float) -> MemorySink:
+        """Start a call whose body stops in the middle."""
+
+    @abstractmethod
     def invalid(self) -> MemorySink:
         """Start a call whose `count` is 101, above its maximum."""
 
@@ -95,6 +99,10 @@ class Rest(Driver):
 
     def too_large(self) -> MemorySink:
         return self.client.open("POST", "/echo", headers=[("content-type", "application/json")], body=b" " * 10_001)
+
+    def unfinished(self, timeout_s: float) -> MemorySink:
+        headers = [("content-type", "application/json"), ("request-timeout", str(timeout_s))]
+        return self.client.open("POST", "/echo", headers=headers, body=b'{"name": ', more=True)
 
     def invalid(self) -> MemorySink:
         return self.client.open("GET", "/unary/x?count=101")
@@ -155,6 +163,11 @@ class Grpc(Driver):
 
     def too_large(self) -> MemorySink:
         return self._send("Unary", frame(b"\x0a\x91\x4e" + b"x" * 10_001))
+
+    def unfinished(self, timeout_s: float) -> MemorySink:
+        headers = [("content-type", self.content_type), ("grpc-timeout", f"{int(timeout_s * 1000)}m")]
+        body = b"\x00\x00\x00\x00\x09half"
+        return self.client.open("POST", "/parity.Probe/Unary", headers=headers, body=body, version="2", more=True)
 
     def invalid(self) -> MemorySink:
         return self._send("Unary", frame(b"\x0a\x01x\x10\x65"))

@@ -98,6 +98,15 @@ async def _(bench: Bench) -> None:
     await asyncio.wait({call.task})
 
 
+@row("deadline, body never ends")
+async def _(bench: Bench) -> None:
+    sink = bench.driver.unfinished(0.02)
+    observed = bench.driver.observe("Unary", await sink.answer())
+    assert observed.code == "DEADLINE_EXCEEDED"
+    sink.feed(b"rest", end=True)
+    assert bench.driver.client.site.open_calls == 0
+
+
 @row("caller gone")
 async def _(bench: Bench) -> None:
     sink = bench.driver.open("Hangs", {})

@@ -62,19 +62,27 @@ def _option(*names: str, env: str, help: str, **settings: Any) -> Callable[[F], 
     type=click.Choice(["json", "text"]),
     help="Form of all logs.  [default: text on a terminal, else json]",
 )
-@_option("--max-request-bytes", env="MAX_REQUEST_BYTES", type=click.IntRange(1), help="Largest request body accepted.")
+@_option(
+    "--max-request-bytes",
+    env="MAX_REQUEST_BYTES",
+    type=click.IntRange(1),
+    help="Largest message accepted.  [default: the App's, 4 MiB]",
+)
 @_option("--max-connections", env="MAX_CONNECTIONS", type=click.IntRange(1), default=16_384, help="Open at once.")
 @_option(
     "--deadline",
     env="DEADLINE",
     type=click.FloatRange(0, min_open=True),
-    help="Seconds a call may take where nobody says less.",
+    help="Seconds a call may take where neither its caller nor its method says.  [default: the App's, 30]",
 )
 @_option(
     "--idle-seconds", env="IDLE_SECONDS", default=75.0, type=click.FloatRange(1), help="Keep-alive without a request."
 )
 @_option(
-    "--drain-seconds", env="DRAIN_SECONDS", default=30.0, type=click.FloatRange(0), help="For open calls, at the end."
+    "--drain-seconds",
+    env="DRAIN_SECONDS",
+    type=click.FloatRange(0),
+    help="For open calls, at the end.  [default: the App's, 30]",
 )
 @_option(
     "--pre-stop-seconds",

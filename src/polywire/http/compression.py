@@ -8,21 +8,17 @@ import zlib
 from typing import Any
 
 from polywire.errors import TOO_LARGE, MalformedInput, ResourceExhausted
+from polywire.http.text_cache import text_cached
 
 SMALLEST_COMPRESSED_BYTES = 1024
 """Below this a compressed body saves no packet."""
 ACCEPTED = "zstd, gzip"
-_CACHE_SIZE = 512
-_chosen: dict[str, str | None] = {}
 _STEP = 64 * 1024
 
 
+@text_cached
 def choose_coding(accept_encoding: str) -> str | None:
     """The coding to answer with by `Accept-Encoding` (RFC 9110 §12.5.3): "zstd", "gzip", or None for identity."""
-    try:
-        return _chosen[accept_encoding]
-    except KeyError:
-        pass
     weights = _weights(accept_encoding)
     other = weights.get("*", 0.0)
     best: str | None = None
@@ -31,8 +27,6 @@ def choose_coding(accept_encoding: str) -> str | None:
         weight = weights.get(coding, other)
         if weight > 0 and ((best is None and weight >= best_weight) or weight > best_weight):
             best, best_weight = coding, weight
-    if len(_chosen) < _CACHE_SIZE:
-        _chosen[accept_encoding] = best
     return best
 
 

@@ -67,7 +67,8 @@ class Exchange:
     _request_id: str | None = None
     _gone = False
     _blocked = False
-    _gathering: Gathering | None = None
+    gathering: Gathering | None = None
+    """The body that `collect` waits for; None while it waits for none."""
     _on_gone: Callable[[], None] | None = None
     _readable: asyncio.Future[None] | None = None
     _drained: asyncio.Future[None] | None = None
@@ -139,22 +140,22 @@ class Exchange:
             else:
                 then(what, body)
         else:
-            self._gathering = Gathering(limit_bytes, then, refuse, what)
+            self.gathering = Gathering(limit_bytes, then, refuse, what)
             sink.receiver = self
-            self._gather(self._gathering)
+            self._gather(self.gathering)
 
     def _gather(self, gathering: Gathering) -> None:
         sink = self.sink
         part = sink.take()
         gathering.size += len(part)
         if gathering.size > gathering.limit_bytes:
-            self._gathering = None
+            self.gathering = None
             gathering.refuse(gathering.what, _too_large(gathering.limit_bytes))
             return
         gathering.parts.append(part)
         sink.grant(len(part))
         if sink.ended:
-            self._gathering = None
+            self.gathering = None
             self._decode(gathering, b"".join(gathering.parts))
 
     def _decode(self, gathering: Gathering, body: bytes) -> None:
@@ -218,6 +219,7 @@ class Exchange:
                 body = compress(coding, body)
                 extra = (*extra, (b"content-encoding", coding.encode()))
         self.status = status
+        self.gathering = None
         self.sent_body_bytes = len(body)
         self.sink.respond(status, block, body, extra, trailers)
         if self._observer is not None:
@@ -274,8 +276,8 @@ class Exchange:
         self.sink.receiver = self
 
     def on_readable(self) -> None:
-        if self._gathering is not None:
-            self._gather(self._gathering)
+        if self.gathering is not None:
+            self._gather(self.gathering)
         elif self._readable is not None and not self._readable.done():
             self._readable.set_result(None)
 
@@ -286,7 +288,7 @@ class Exchange:
 
     def on_gone(self) -> None:
         self._gone = True
-        self._gathering = None
+        self.gathering = None
         for waiter in (self._readable, self._drained):
             if waiter is not None and not waiter.done():
                 waiter.set_exception(Gone("the peer has left"))

@@ -76,8 +76,20 @@ class Runtime:
         metrics = self.metrics.method(method.full_name, protocol)
         return Binding(method, protocol, invoke, metrics, self.app.default_deadline_s)
 
+    def await_input(self, call: Call, done: Done) -> None:
+        """Let the deadline of a call run while its input is still on the way; `dispatch` or `reject` comes later.
+
+        If the deadline passes before, `done` is told, and neither may be called any more: look at `call.answered`.
+        """
+        call.done = done
+        deadline = call.deadline
+        if deadline is not None and self._wheel is not None:
+            self._wheel.add(call, deadline)
+
     def dispatch(self, call: Call, done: Done) -> None:
         """Run a call with one answer. `done` is called before this returns where the handler never suspends."""
+        if call.timer_slot is not None and self._wheel is not None:
+            self._wheel.remove(call)
         call.done = done
         if self._begin(call.binding.invoke(call), call, self._on_finish):
             self._suspended(call)
@@ -96,6 +108,8 @@ class Runtime:
 
     def reject(self, call: Call, error: Exception, done: Done) -> None:
         """Answer a call that never reached its handler, because its input was refused."""
+        if call.timer_slot is not None and self._wheel is not None:
+            self._wheel.remove(call)
         call.done = done
         self._answer(call, None, error)
 
@@ -109,13 +123,12 @@ class Runtime:
         if exc is None and call._callbacks is None:
             # What `_answer` does, for the usual outcome.
             call.answered = True
+            code = Code.OK
             try:
                 call.done(call, value, None)
-            except Exception:
-                # It raises again, and is answered for.
-                self._answer(call, value, None)
-            else:
-                call.binding.record(0, monotonic_ns() - call.started_ns)
+            except Exception as failure:
+                code = self._tell_again(call, failure).code
+            call.binding.record(code, monotonic_ns() - call.started_ns)
         else:
             self._answer(call, value, exc)
 
@@ -128,13 +141,11 @@ class Runtime:
     def _answer(self, call: Call, value: Any, exc: BaseException | None) -> None:
         call.answered = True
         error = None if exc is None else self._error_of(call, exc)
-        done = call.done
         try:
-            done(call, value, error)
+            call.done(call, value, error)
         except Exception as failure:
             # A result of the wrong type, or an error whose details or metadata cannot be sent.
-            error = self._unexpected(call, failure)
-            done(call, None, error)
+            error = self._tell_again(call, failure)
         call.binding.record(0 if error is None else error.code, monotonic_ns() - call.started_ns)
         if call._callbacks is not None:
             for callback in call._callbacks:
@@ -142,6 +153,12 @@ class Runtime:
                     callback(call, error)
                 except Exception:
                     logger.exception("on_done of %s failed", call.method.full_name)
+
+    def _tell_again(self, call: Call, failure: Exception) -> RpcError:
+        """`done` could not send what it was given, and has sent nothing: let it say INTERNAL."""
+        error = self._unexpected(call, failure)
+        call.done(call, None, error)
+        return error
 
     def _error_of(self, call: Call, exc: BaseException) -> RpcError:
         if isinstance(exc, RpcError):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 from typing import NamedTuple
 
 from polywire.errors import TOO_LARGE, Internal, InvalidArgument, MalformedInput, ResourceExhausted, Unimplemented
 from polywire.http.compression import decompress
+from polywire.http.text_cache import text_cached
 from polywire.runtime.metadata import Metadata
 
 PREFIX_BYTES = 5
@@ -80,17 +80,16 @@ def accepts_gzip(headers: Metadata) -> bool:
     return accepted is not None and "gzip" in [part.strip() for part in accepted.split(",")]
 
 
-@functools.lru_cache(maxsize=512)
-def check_coding(coding: str | None) -> None:
+def check_coding(coding: str) -> None:
     """Raises Unimplemented, naming what is accepted, for a grpc-encoding other than identity and gzip."""
-    if coding is not None and coding not in ("identity", "gzip"):
+    if coding not in ("identity", "gzip"):
         raise Unimplemented(
             f"grpc-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED_CODINGS}",
             metadata={"grpc-accept-encoding": ACCEPTED_CODINGS},
         )
 
 
-@functools.lru_cache(maxsize=1024)
+@text_cached
 def timeout_s(header: str) -> float:
     """Seconds from grpc-timeout: 1 to 8 digits and a unit. Raises InvalidArgument for anything else."""
     digits, unit = header[:-1], header[-1:]

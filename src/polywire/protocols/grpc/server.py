@@ -17,6 +17,7 @@ from polywire.errors import (
     Unimplemented,
 )
 from polywire.http.exchange import Exchange, Gone
+from polywire.protocols.gather import gather
 from polywire.protocols.grpc import framing
 from polywire.protocols.grpc.health import HealthService
 from polywire.protocols.grpc.reflection import reflection_services
@@ -111,15 +112,16 @@ class Endpoint(ABC):
         try:
             if timeout is not None:
                 call.limit_time(framing.timeout_s(timeout))
-            if "grpc-encoding" in headers:
-                framing.check_coding(headers.get("grpc-encoding"))
+            coding = headers.get("grpc-encoding")
+            if coding is not None:
+                framing.check_coding(coding)
         except RpcError as error:
             self._reject(call, error)
             return
         self._receive(call, exchange)
 
     def _receive(self, call: Call, exchange: Exchange) -> None:
-        exchange.collect(self._most, self._then, self._refuse, call)
+        gather(self._runtime, call, exchange, self._most, self._then, self._refuse, self._done)
 
     def _run(self, call: Call, body: bytes) -> None:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ from polywire.http.exchange import Exchange
 from polywire.protocols.rest.negotiation import accepts_problem
 from polywire.runtime.metadata import error_pairs
 from polywire.wire.headers import HeaderBlock
+from polywire.wire.http1_text import REASONS
 
 STATUS_OF_CODE: dict[Code, int] = {
     Code.CANCELLED: 499,
@@ -79,10 +79,10 @@ def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes,
         metadata.append(("www-authenticate", "Bearer"))
     if metadata:
         extra = (*extra, *HeaderBlock(metadata).pairs)
-    if accepts_problem(exchange.headers.get("accept")):
+    if accepts_problem(exchange.headers.get("accept") or "*/*"):
         problem: dict[str, Any] = {
             "type": "about:blank",
-            "title": _title(status),
+            "title": REASONS[status],
             "status": status,
             "detail": error.message,
             "code": Code(error.code).name,
@@ -105,10 +105,3 @@ def _detail(detail: Any) -> Any:
         return {"field": detail.field, "reason": detail.reason}
     fields = msgspec.to_builtins(detail)
     return {"type": type(detail).__name__, **fields} if isinstance(fields, dict) else fields
-
-
-def _title(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Client Closed Request"

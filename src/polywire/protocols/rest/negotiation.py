@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 from polywire.errors import MalformedInput
+from polywire.http.text_cache import text_cached
 
 
-@functools.lru_cache(maxsize=512)
-def accepts_json(accept: str | None) -> bool:
-    """Whether `Accept` (RFC 9110 §12.5.1) lets us answer in JSON; an absent one accepts anything."""
-    return accept is None or max(_weight(accept, "application/json"), _weight(accept, "application/problem+json")) > 0
+@text_cached
+def accepts_json(accept: str) -> bool:
+    """Whether `Accept` (RFC 9110 §12.5.1) lets us answer in JSON."""
+    return max(_weight(accept, "application/json"), _weight(accept, "application/problem+json")) > 0
 
 
-@functools.lru_cache(maxsize=512)
-def accepts_problem(accept: str | None) -> bool:
+@text_cached
+def accepts_problem(accept: str) -> bool:
     """Whether `Accept` names `application/problem+json` and does not prefer plain JSON to it."""
-    if accept is None or "application/problem+json" not in accept.lower():
+    if "application/problem+json" not in accept.lower():
         return False
     problem = _weight(accept, "application/problem+json")
     return problem > 0 and problem >= _weight(accept, "application/json")
@@ -50,11 +50,9 @@ def _weight(accept: str, media_type: str) -> float:
     return best[1]
 
 
-@functools.lru_cache(maxsize=512)
-def is_json(content_type: str | None) -> bool:
+@text_cached
+def is_json(content_type: str) -> bool:
     """Whether a request body is declared as JSON: `application/json`, or a `+json` type, in UTF-8."""
-    if content_type is None:
-        return False
     name, *parameters = [part.strip().lower() for part in content_type.split(";")]
     if name != "application/json" and not (name.startswith("application/") and name.endswith("+json")):
         return False
@@ -62,7 +60,7 @@ def is_json(content_type: str | None) -> bool:
     return all(charset in ("utf-8", "utf8", "us-ascii") for charset in charsets)
 
 
-@functools.lru_cache(maxsize=512)
+@text_cached
 def timeout_s(header: str) -> float:
     """Seconds from a `Request-Timeout` header. Raises MalformedInput for anything but a positive decimal number."""
     text = header.strip()

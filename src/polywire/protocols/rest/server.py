@@ -16,6 +16,7 @@ from polywire.errors import (
     Unimplemented,
 )
 from polywire.http.exchange import Exchange
+from polywire.protocols.gather import gather
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.negotiation import accepts_json, is_json, timeout_s
 from polywire.runtime.binding import Binding
@@ -57,6 +58,7 @@ class RestRoute:
         "_encode",
         "_input",
         "_limit",
+        "_reject",
         "_runtime",
         "_status",
         "_takes_body",
@@ -74,7 +76,9 @@ class RestRoute:
         self._status = method.status or (204 if empty else 200)
         self._block = _EMPTY if empty else _JSON
         self._done = self._answer
+        # Bound once; a bound method is an object of its own at each look-up.
         self._then = self._run
+        self._reject = self._refuse
 
     def __call__(self, exchange: Exchange) -> None:
         headers = exchange.headers
@@ -92,7 +96,7 @@ class RestRoute:
         call.state = exchange
         call._request_id = exchange.request_id
         if self._takes_body:
-            exchange.collect(self._limit, self._then, self._refuse, call)
+            gather(self._runtime, call, exchange, self._limit, self._then, self._reject, self._done)
         elif exchange.sink.has_body:
             self._refuse(call, MalformedInput(f"{exchange.method} takes no body here"))
         else:
@@ -104,7 +108,7 @@ class RestRoute:
     def _run(self, call: Call, body: bytes) -> None:
         exchange: Exchange = call.state
         try:
-            if body and not is_json(exchange.headers.get("content-type")):
+            if body and not is_json(exchange.headers.get("content-type") or ""):
                 raise Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
             call.input = self._input(exchange.variables, exchange.query, body)
         except RpcError as error:
