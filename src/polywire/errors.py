@@ -59,6 +59,8 @@ class RpcError(Exception):
     reason: the service's own stable string, `USER_NOT_FOUND`; None: none. In gRPC an ErrorInfo.
     details: `FieldViolation`s (a BadRequest in gRPC) and Messages.
     metadata: string pairs sent beside the error: response headers in HTTP, trailers in gRPC. `Retry-After` is one.
+
+    Raises ValueError for a code that is not one of the 16: OK, told by an error, would be an answer without a message.
     """
 
     code: Code = Code.UNKNOWN
@@ -78,7 +80,9 @@ class RpcError(Exception):
         self.details = tuple(details)
         self.metadata = metadata
         if code is not None:
-            self.code = code
+            if code == Code.OK:
+                raise ValueError("OK is the code of no error")
+            self.code = Code(code)
 
     def __repr__(self) -> str:
         reason = f", reason={self.reason!r}" if self.reason else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,7 @@ def test_a_file_in_a_package_is_imported_by_its_whole_name(project: Path) -> Non
 def test_a_file_may_be_called_like_an_installed_module(project: Path) -> None:
     (project / "users.py").rename(project / "json.py")
     assert isinstance(load_app("json.py"), App)
+    assert sys.modules["json"] is json
 
 
 def test_what_the_module_raises_is_not_hidden(project: Path) -> None:

@@ -22,6 +22,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from polywire import App, Service, query
+from polywire.cli import serve as serving
 from polywire.cli.commands import cli
 
 
@@ -128,6 +130,20 @@ def test_every_option_shows_its_variable() -> None:
     for parameter in command.params:
         if "--help" not in parameter.opts:
             assert f"POLYWIRE_{parameter.name.upper()}" in told.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize(("arguments", "drain_s"), [((), 5.0), (("--drain-seconds", "3"), 3.0)])
+def test_an_option_not_given_leaves_what_the_app_says(
+    arguments: tuple[str, ...], drain_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Thing(Service):
+        @query
+        async def run(self) -> None: ...
+
+    given: list[serving.ServeOptions] = []
+    monkeypatch.setattr(serving, "serve_app", lambda target, options: given.append(options) or 0)
+    assert CliRunner().invoke(cli, ["serve", "users", *arguments]).exit_code == 0
+    assert serving._settings(App(Thing(), drain_s=5.0), given[0], None).drain_s == drain_s
 
 
 def test_help_teaches() -> None:

@@ -54,7 +54,7 @@ def run(block: Block, page: Path, module: types.ModuleType) -> str:
     """Execute a block, and the tests that it defines, as pytest would; returns what it prints."""
     before = dict(vars(module))
     # Line numbers in a traceback are those of the page.
-    code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+    code = compile("\n" * (block.line - 1) + block.code, str(page), "exec", dont_inherit=True)
     output = io.StringIO()
     with contextlib.redirect_stdout(output), warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -33,9 +33,10 @@ from polywire.errors import (
     MalformedInput,
 )
 from polywire.http.compression import SMALLEST_COMPRESSED_BYTES, decompress
-from polywire.protocols.rest.errors import status_of
+from polywire.protocols.rest.errors import STATUS_OF_CODE, STATUS_OF_REASON, status_of
 from polywire.protocols.rest.negotiation import accepts_json, accepts_problem, is_json, timeout_s
 from polywire.testing import Answer, TestClient
+from polywire.wire.http1_text import REASONS
 
 
 class Thing(Message):
@@ -208,6 +209,12 @@ def test_statuses_by_code_and_reason(code: Code, reason: str | None, status: int
     assert status_of(RpcError(code=code, reason=reason)) == status
 
 
+@pytest.mark.parametrize("code", [Code.OK, 0, 17, -1])
+def test_what_is_no_code_of_an_error(code: Any) -> None:
+    with pytest.raises(ValueError, match=r"code|Code"):
+        RpcError(code=code)
+
+
 def test_every_code_has_a_status() -> None:
     assert all(400 <= status_of(RpcError(code=code)) < 600 for code in list(Code)[1:])
 
@@ -240,6 +247,16 @@ async def test_the_problem(client: TestClient) -> None:
         "request_id": "id-1",
     }
     assert answer.body == json.dumps(problem, separators=(",", ":")).encode()
+
+
+async def test_the_title_is_the_phrase_of_the_status_line(client: TestClient) -> None:
+    """Not `http.HTTPStatus`'s, which differs between versions of Python."""
+    answer = await client.get("/things/a?count=x", headers=[("accept", "application/problem+json")])
+    assert (answer.status, answer.json()["title"]) == (422, "Unprocessable Content")
+
+
+def test_every_status_has_a_title() -> None:
+    assert {*STATUS_OF_CODE.values(), *STATUS_OF_REASON.values()} <= REASONS.keys()
 
 
 async def test_without_a_reason_there_is_none(client: TestClient) -> None:

@@ -77,20 +77,19 @@ def _import_file(path: Path) -> ModuleType:
     name = ".".join(parts)
     if len(parts) > 1:
         return importlib.import_module(name.removesuffix(".__init__"))
-    # By its path, so that a file called like an installed module is still the file that was asked for.
+    # By its path, so that a file called like an installed module is still the file that was asked for; and then under
+    # another name, so that whoever means the installed one still gets that.
+    if name in sys.stdlib_module_names or name in sys.modules:
+        name = f"{name}_app"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "a .py file always has a loader"
     assert spec.loader is not None, "a .py file always has a loader"
     module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        if before is None:
-            del sys.modules[name]
-        else:
-            sys.modules[name] = before
+        del sys.modules[name]
         raise
     return module
 
