@@ -40,20 +40,16 @@ def prose(page: Path) -> str:
     return _BLOCK.sub("", page.read_text())
 
 
-def relative_links(page: Path) -> list[str]:
-    """Paths linked to, without anchors."""
-    links = (link.partition("#")[0] for link in _LINK.findall(prose(page)))
-    return [link for link in links if link and "://" not in link]
+def links(page: Path) -> list[tuple[Path, str]]:
+    """What the page links to in this project: (file, anchor or "")."""
+    found = [link.partition("#") for link in _LINK.findall(prose(page)) if "://" not in link]
+    return [((page.parent / path).resolve() if path else page, anchor) for path, _, anchor in found]
 
 
 def anchors(page: Path) -> set[str]:
     """The anchors of the page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def own_anchors_linked(page: Path) -> list[str]:
-    return [link[1:] for link in _LINK.findall(prose(page)) if link.startswith("#")]
 
 
 def table(page: Path, mark: str) -> list[list[str]]:

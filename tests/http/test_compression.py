@@ -69,3 +69,12 @@ def test_garbage_is_malformed(coding: str, data: bytes) -> None:
 def test_members_one_after_another_are_one_body() -> None:
     assert decompress("gzip", gzip.compress(b"a") + gzip.compress(b"b"), 10) == b"ab"
     assert decompress("zstd", zstd.compress(b"a") + zstd.compress(b"b"), 10) == b"ab"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_members_are_bounded(coding: str) -> None:
+    """Each costs far more than its few bytes: 4 MiB of empty ones took ten seconds."""
+    empty = compress(coding, b"")
+    assert decompress(coding, empty * 1000, 10) == b""
+    with pytest.raises(MalformedInput, match="more than 1000"):
+        decompress(coding, empty * 1001, 10)

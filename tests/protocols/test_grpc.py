@@ -11,14 +11,17 @@ import pytest
 
 from polywire import (
     App,
+    Call,
     Cancelled,
     Code,
     Int32,
+    Invoke,
     MalformedInput,
     Message,
     NotFound,
     ResourceExhausted,
     Service,
+    Unauthenticated,
     current_call,
     mutation,
     query,
@@ -185,6 +188,16 @@ async def test_an_error_is_trailers_only(client: TestClient) -> None:
         "x-rows": "7",
         "x-request-id": "id-1",
     }
+
+
+@pytest.mark.parametrize("method", ["Refused", "Breaks"])
+async def test_the_access_log_knows_the_request_by_the_same_id(client: TestClient, method: str) -> None:
+    """Also where the caller gave none: unary, and as a stream."""
+    seen: list[str] = []
+    client.site._observers.append(lambda exchange: seen.append(exchange.request_id))
+    answer = await call(client, method, frame(b""))
+    fields = answer.trailers if "grpc-status" in answer.trailers else answer.headers
+    assert seen == [fields["x-request-id"]]
 
 
 @pytest.mark.parametrize("what", ["details", "metadata"])
@@ -485,3 +498,21 @@ async def test_the_end_within_a_message() -> None:
         _, messages = reader(body=body)
         with pytest.raises(MalformedInput):
             await anext(messages)
+
+
+async def test_interceptors_are_for_the_services_of_the_app_alone() -> None:
+    async def refuse(call: Call, proceed: Invoke) -> Any:
+        raise Unauthenticated("a token is needed")
+
+    class Echo(Service, package="guarded"):
+        @query
+        async def echo(self, text: str) -> str:
+            return text
+
+    async with TestClient(App(Echo(), interceptors=[refuse])) as client:
+        with pytest.raises(Unauthenticated):
+            await client.grpc("guarded.Echo/Echo", {"text": "x"})
+        headers = [("content-type", "application/grpc"), ("te", "trailers")]
+        path = "/grpc.health.v1.Health/Check"
+        answer = await client.request("POST", path, headers=headers, body=bytes(5), version="2")
+        assert answer.trailers["grpc-status"] == "0"

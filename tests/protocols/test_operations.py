@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from polywire import App, Service, query
+from polywire.protocols.docs_page.endpoints import docs_endpoints
 from polywire.protocols.operations import Operations
 from polywire.runtime.health import Check, Health, State
 from polywire.runtime.metrics import Metrics
+from polywire.service.app import OWN_PATHS
 from polywire.wire.headers import HeaderBlock
 
 
@@ -97,3 +100,11 @@ async def test_metrics() -> None:
     assert asked.status == 200
     assert asked.fields[b"content-type"] == b"text/plain; version=0.0.4; charset=utf-8"
     assert b"# TYPE polywire_calls_total counter\n" in asked.body
+
+
+def test_an_app_knows_what_is_answered_beside_it() -> None:
+    class Thing(Service):
+        @query
+        async def run(self) -> None: ...
+
+    assert {*operations(State.SERVING).endpoints(), *docs_endpoints(App(Thing()))} == OWN_PATHS

@@ -106,6 +106,8 @@ class Things(Service, package="rest"):
             raise RpcError("secret", metadata={"x": "a\r\nset-cookie: b"})
         if what == "name":
             raise RpcError("secret", metadata={"x y": "a"})
+        if what == "framing":
+            raise RpcError("secret", metadata={"Content-Length": "5"})
         raise RpcError("secret", details=[object()])
 
     @query("GET /time")
@@ -270,7 +272,7 @@ async def test_a_challenge_of_the_handler_stands_alone(client: TestClient) -> No
     assert (answer.status, answer.headers.get_all("www-authenticate")) == (401, ['Basic realm="x"'])
 
 
-@pytest.mark.parametrize("what", ["metadata", "name", "details"])
+@pytest.mark.parametrize("what", ["metadata", "name", "framing", "details"])
 async def test_an_error_that_cannot_be_sent_is_internal(client: TestClient, what: str) -> None:
     answer = await client.get(f"/unsendable/{what}")
     assert (answer.status, answer.json()["error"]["message"]) == (500, "internal error")
@@ -538,3 +540,29 @@ async def test_one_that_leaves_within_its_body_starts_nothing(client: TestClient
     assert client.site.open_calls == 0
     with pytest.raises(ConnectionResetError):
         await sink.answer()
+
+
+async def test_one_that_leaves_within_its_body_is_forgotten_at_once(client: TestClient) -> None:
+    """However far away the deadline that it asked for."""
+    headers = [("content-type", "application/json"), ("request-timeout", "9999999999")]
+    sink = client.open("POST", "/slow", headers=headers, more=True)
+    wheel = client.site.runtime._wheel
+    assert wheel is not None
+    assert wheel._slots
+    sink.leave()
+    assert not wheel._slots
+    assert b'{method="rest.Things/Slow",protocol="rest",code="CANCELLED"} 1' in client.site.metrics.render()
+
+
+async def test_a_route_of_a_stream_is_refused_and_not_advertised() -> None:
+    class Ticks(Service, package="ticks"):
+        @query("GET /ticks")
+        async def watch(self) -> AsyncIterator[str]:
+            yield "tick"
+
+    async with TestClient(App(Ticks())) as client:
+        answer = await client.get("/ticks")
+        assert (answer.status, answer.json()["error"]["reason"]) == (501, "STREAM")
+        document = (await client.get("/openapi.json")).json()
+        assert document["paths"] == {}
+        assert [method["name"] for method in document["tags"][0]["x-rpc-methods"]] == ["Watch"]

@@ -189,6 +189,14 @@ async def test_report_says_when_and_how_long() -> None:
     assert (report.timestamp, report.uptime_s) == ("1970-01-01T00:00:00.000Z", 12.5)
 
 
+async def test_a_check_that_awaits_something_cancelled_has_failed() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    report = await serving(Check("db", cancelled), Check("cache", passes)).report()
+    assert [result.error for result in report.dependencies.values()] == [FAILED, None]
+
+
 def test_names_are_unique() -> None:
     with pytest.raises(ValueError, match="'db' is registered twice"):
         Health([Check("db", passes), Check("db", passes)])

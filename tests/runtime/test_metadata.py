@@ -108,6 +108,12 @@ def test_metadata_of_errors_goes_out_in_lower_case() -> None:
     assert error_pairs(None) == []
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "content-type", "grpc-status", "grpc-message"])
+def test_metadata_of_errors_cannot_frame_the_answer(name: str) -> None:
+    with pytest.raises(ValueError, match=name.lower()):
+        error_pairs({"retry-after": "3", name: "5"})
+
+
 class Nothing(Service):
     @query
     async def nothing(self) -> None: ...

@@ -251,3 +251,15 @@ async def test_an_interceptor_may_wrap_a_stream() -> None:
         started = bench.start("count", count=5)
         await started.outcome()
     assert numbers(started) == [0, 2, 4]
+
+
+async def test_a_stream_that_waited_for_its_input_leaves_no_deadline_behind() -> None:
+    async with running(Streams()) as bench:
+        started = bench.make("hand_made", timeout_s=1e9)
+        bench.runtime.await_input(started.call, started.done)
+        started.call.input = started.call.method.input.cls(count=2)
+        bench.dispatch(started)
+        await started.outcome()
+        assert started.call.task is None
+        assert bench.runtime._wheel is not None
+        assert not bench.runtime._wheel._slots

@@ -27,10 +27,9 @@ def test_options_are_kept() -> None:
         version="1.2",
         interceptors=[passing],
         environment="test",
-        cors_origins=["https://a.test"],
     )
     assert (app.name, app.version, app.environment) == ("pinger", "1.2", "test")
-    assert (app.interceptors, app.cors_origins) == ((passing,), ("https://a.test",))
+    assert app.interceptors == (passing,)
     assert (app.default_deadline_s, app.max_request_bytes) == (30.0, 4 * 1024 * 1024)
     assert App(Ping()).name == "ping.Ping"
     assert App(Ping(), default_deadline_s=None).default_deadline_s is None
@@ -45,7 +44,6 @@ def test_options_are_kept() -> None:
         {"thread_pool_size": 0},
         {"drain_s": -1},
         {"drain_s": math.nan},
-        {"cors_origins": "https://a.test"},
         {"interceptors": [5]},
     ],
 )

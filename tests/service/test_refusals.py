@@ -273,6 +273,11 @@ class _NoMethods(Service):
     pass
 
 
+class _OwnRoute(Service):
+    @query("GET /health/live")
+    def live(self) -> None: ...
+
+
 class Clash(Message):
     pass
 
@@ -294,6 +299,7 @@ class _Clash(Service, name="Clash"):
         (lambda: App(_Offer(), _Same()), r"_Same: .*_Offer is called _Offer too"),
         (lambda: App(_Offer(), _SameRoute()), r"_SameRoute.find: the route 'GET /offer' is that of .*_Offer.get too"),
         (lambda: App(_Offer(), _SameRequest()), r"_SameRequest.get: GetRequest is .*_Offer.get too.*another name="),
+        (lambda: App(_OwnRoute()), "_OwnRoute.live: the route 'GET /health/live' is one of polywire's own"),
         (lambda: App(_Clash()), r"_Clash: .*\.Clash is called Clash too"),
     ],
 )

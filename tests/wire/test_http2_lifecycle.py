@@ -347,3 +347,17 @@ def test_garbage_after_the_preface_never_crashes(seed: int) -> None:
     raw.engine.connection_lost()
     assert raw.engine.open_requests == 0
     assert all(sink.closed for sink in raw.sinks)
+
+
+def test_a_request_that_is_being_answered_may_stay_silent() -> None:
+    """Two streams that are open both ways: only a body that the answer still waits for is timed."""
+    raw = Raw()
+    raw.feed(frame(HEADERS, END_HEADERS, 1, plain(POST)))
+    assert raw.engine.awaiting_body
+    raw.sinks[0].send_head(200, TEXT)
+    assert not raw.engine.awaiting_body
+    raw.engine.timeout()
+    raw.sinks[0].send_data(b"x")
+    answer = raw.feed(b"")
+    assert raw.resets(answer) == []
+    assert DATA in [kind for kind, *_ in answer]

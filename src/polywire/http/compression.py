@@ -14,6 +14,8 @@ SMALLEST_COMPRESSED_BYTES = 1024
 """Below this a compressed body saves no packet."""
 ACCEPTED = "zstd, gzip"
 _STEP = 64 * 1024
+_MOST_MEMBERS = 1000
+"""Of one body: a gzip member or zstd frame of nothing has 20 or 9 bytes, and costs more than them to set up."""
 
 
 @text_cached
@@ -56,7 +58,8 @@ def compress(coding: str, data: bytes) -> bytes:
 def decompress(coding: str, data: bytes, limit_bytes: int) -> bytes:
     """The whole decompressed body, never holding more than limit_bytes and one step of it.
 
-    Raises ResourceExhausted (TOO_LARGE) for more, MalformedInput for data that is not in that coding.
+    Raises ResourceExhausted (TOO_LARGE) for more, MalformedInput for data that is not in that coding, or of more than
+    1000 members (RFC 1952 §2.2) or frames (RFC 8878 §3).
     """
     try:
         return _inflate_zstd(data, limit_bytes) if coding == "zstd" else _inflate_gzip(data, limit_bytes)
@@ -66,8 +69,9 @@ def decompress(coding: str, data: bytes, limit_bytes: int) -> bytes:
 
 def _inflate_gzip(data: bytes, limit_bytes: int) -> bytes:
     parts: list[bytes] = []
-    total = 0
+    total = members = 0
     while data:
+        members = _one_more(members)
         inflater = zlib.decompressobj(wbits=31)
         while not inflater.eof:
             part = inflater.decompress(data, _STEP)
@@ -85,11 +89,12 @@ def _inflate_gzip(data: bytes, limit_bytes: int) -> bytes:
 def _inflate_zstd(data: bytes, limit_bytes: int) -> bytes:
     zstd = _zstd()
     parts: list[bytes] = []
-    total = 0
+    total = members = 0
     # A window of 8 MiB is what RFC 9659 lets a peer ask for.
     options = {zstd.DecompressionParameter.window_log_max: 23}
     try:
         while data:
+            members = _one_more(members)
             inflater = zstd.ZstdDecompressor(options=options)
             chunk = data
             while not inflater.eof:
@@ -105,6 +110,12 @@ def _inflate_zstd(data: bytes, limit_bytes: int) -> bytes:
     except zstd.ZstdError as error:
         raise MalformedInput("the body is not valid zstd") from error
     return b"".join(parts)
+
+
+def _one_more(members: int) -> int:
+    if members == _MOST_MEMBERS:
+        raise MalformedInput(f"the body has more than {_MOST_MEMBERS} compressed parts")
+    return members + 1
 
 
 def _too_large(limit_bytes: int) -> ResourceExhausted:

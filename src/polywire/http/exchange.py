@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from polywire.wire.headers import HeaderBlock, Headers
     from polywire.wire.sink import Sink
 
-NO_ERROR = 0
-"""RFC 9113 §7, for `reset`."""
-INTERNAL_ERROR = 2
-CANCEL = 8
-
 T = TypeVar("T")
 Extra = tuple[tuple[bytes, bytes], ...]
 
@@ -117,6 +112,17 @@ class Exchange:
 
     # -- the request's body
 
+    def take_whole(self, limit_bytes: int) -> bytes | None:
+        """The whole body where it is here already, uncompressed and within the limit; None: `collect` it."""
+        sink = self.sink
+        if not sink.has_body:
+            return b""
+        if not sink.ended or sink.buffered_in_bytes > limit_bytes or "content-encoding" in self.headers:
+            return None
+        body = sink.take()
+        sink.grant(len(body))
+        return body
+
     def collect(
         self, limit_bytes: int, then: Callable[[T, bytes], None], refuse: Callable[[T, RpcError], None], what: T
     ) -> None:
@@ -127,18 +133,11 @@ class Exchange:
         Neither is called if the peer leaves first.
         """
         sink = self.sink
-        if not sink.has_body:
-            then(what, b"")
+        body = self.take_whole(limit_bytes)
+        if body is not None:
+            then(what, body)
         elif sink.content_length > limit_bytes:
             refuse(what, _too_large(limit_bytes))
-        elif sink.ended:
-            body = sink.take()
-            size = len(body)
-            sink.grant(size)
-            if size > limit_bytes or "content-encoding" in self.headers:
-                self._decode(Gathering(limit_bytes, then, refuse, what), body)
-            else:
-                then(what, body)
         else:
             self.gathering = Gathering(limit_bytes, then, refuse, what)
             sink.receiver = self
@@ -222,8 +221,11 @@ class Exchange:
         self.gathering = None
         self.sent_body_bytes = len(body)
         self.sink.respond(status, block, body, extra, trailers)
-        if self._observer is not None:
-            self._observer(self)
+        observer = self._observer
+        if observer is not None:
+            # Once: over HTTP/2 the peer may still leave while the answer waits for its credit.
+            self._observer = None
+            observer(self)
 
     def start(self, status: int, block: HeaderBlock, extra: Extra = ()) -> None:
         """Send the head of a streamed answer."""
@@ -258,8 +260,9 @@ class Exchange:
     def finish(self, trailers: HeaderBlock | None = None) -> None:
         """End a streamed answer."""
         self.sink.send_end(trailers)
-        if self._observer is not None:
-            self._observer(self)
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer(self)
 
     def reset(self, code: int) -> None:
         """Break the exchange off with an error code of RFC 9113 §7; HTTP/1.1 closes the connection."""
@@ -292,10 +295,10 @@ class Exchange:
         for waiter in (self._readable, self._drained):
             if waiter is not None and not waiter.done():
                 waiter.set_exception(Gone("the peer has left"))
-        if self._observer is not None:
+        observer, self._observer = self._observer, None
+        if observer is not None:
             self.status = self.status or 499
-            self._observer(self)
-            self._observer = None
+            observer(self)
         if self._on_gone is not None:
             on_gone, self._on_gone = self._on_gone, None
             on_gone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from polywire.errors import RpcError
 from polywire.http.exchange import Exchange
@@ -19,7 +20,11 @@ def gather(
     refuse: Callable[[Call, RpcError], None],
     done: Done,
 ) -> None:
-    """`exchange.collect` for a call: neither `then` nor `refuse` is called any more once its deadline has passed."""
+    """`exchange.collect` for a call: neither `then` nor `refuse` is called any more once its deadline has passed.
+
+    A caller that leaves before its message is whole ends the call as CANCELLED.
+    """
     exchange.collect(limit_bytes, then, refuse, call)
     if exchange.gathering is not None:
         runtime.await_input(call, done)
+        exchange.watch(partial(runtime.abandon, call))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from polywire.errors import UNSUPPORTED_MEDIA_TYPE, MalformedInput, RpcError, Unimplemented
+from polywire.errors import UNSUPPORTED_MEDIA_TYPE, Internal, MalformedInput, RpcError, Unimplemented
 from polywire.http.exchange import Exchange, Observer
 from polywire.http.router import Router
 from polywire.protocols.docs_page.endpoints import docs_endpoints
@@ -15,7 +16,7 @@ from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
 from polywire.runtime.call import Peer
 from polywire.runtime.health import Check, Health
-from polywire.runtime.hooks import run_hooks
+from polywire.runtime.hooks import run_every_hook, run_hooks
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.runtime import Runtime
 from polywire.wire.headers import HeaderBlock
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from polywire.service.app import App
     from polywire.wire.sink import Sink
 
+logger = logging.getLogger("polywire")
+
+_INTERNAL_ERROR = 2
+"""RFC 9113 §7."""
 Endpoint = Callable[[Exchange], None]
 """Answers an exchange."""
 
@@ -54,11 +59,10 @@ class Site:
         self._grpc = GrpcServer(self.runtime, self.health)
         for template, verb, target in self._rest.targets():
             self._router.add(verb, template, target)
+        self._no_such_method = self._grpc.refuse
         self._dialects: dict[str, dict[str, Endpoint]] = {**self._grpc.dialects}
-        for path, endpoint in {
-            **Operations(self.health, self.metrics).endpoints(),
-            **docs_endpoints(app),
-        }.items():
+        self._operations = Operations(self.health, self.metrics)
+        for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():
             self.add_endpoint("GET", path, endpoint)
 
     def add_endpoint(self, verb: str, path: str, endpoint: Endpoint) -> None:
@@ -71,9 +75,14 @@ class Site:
         await run_hooks(self.app.start_hooks)
 
     async def stop(self) -> None:
-        """Cancel the calls that are left, then run the app's stop hooks, the last registered first."""
+        """Cancel the calls that are left, then run the app's stop hooks, the last registered first.
+
+        All of them run; the first error is raised at the end.
+        """
         await self.runtime.stop()
-        await run_hooks(reversed(self.app.stop_hooks))
+        # Checks that are under way look at what the hooks are about to close.
+        await self._operations.close()
+        await run_every_hook(reversed(self.app.stop_hooks))
 
     @property
     def open_calls(self) -> int:
@@ -83,22 +92,35 @@ class Site:
     def on_request(self, peer: Peer, sink: Sink) -> None:
         """Take one request from an engine; `peer` is the connection's."""
         exchange = Exchange(sink, peer, self._observer)
-        content_type = exchange.headers.get("content-type")
-        if content_type is not None:
-            dialect = self._dialects.get(content_type)
-            if dialect is not None:
-                dialect.get(exchange.path, self._grpc.refuse)(exchange)
-                return
-            if content_type[:16].lower() == "application/grpc":
-                self._grpc.serve_unusual(exchange, content_type)
-                return
-        verb = exchange.method
         try:
-            endpoint, exchange.variables = self._router.match("GET" if verb == "HEAD" else verb, exchange.path)
-        except RpcError as error:
-            self._unrouted(exchange, error)
-            return
-        endpoint(exchange)
+            content_type = exchange.headers.get("content-type")
+            if content_type is not None:
+                dialect = self._dialects.get(content_type)
+                if dialect is not None:
+                    dialect.get(exchange.path, self._no_such_method)(exchange)
+                    return
+                if content_type[:16].lower() == "application/grpc":
+                    self._grpc.serve_unusual(exchange, content_type)
+                    return
+            verb = exchange.method
+            try:
+                endpoint, exchange.variables = self._router.match("GET" if verb == "HEAD" else verb, exchange.path)
+            except RpcError as error:
+                self._unrouted(exchange, error)
+                return
+            endpoint(exchange)
+        except Exception:
+            self._broken(exchange)
+
+    def _broken(self, exchange: Exchange) -> None:
+        """An exception that no call answers for: it must not cost the connection, on which others wait."""
+        name = f"{exchange.method} {exchange.path!r:.200}"
+        extra = {"request_id": exchange.request_id}
+        logger.exception("%s failed (request %s)", name, exchange.request_id, extra=extra)
+        if exchange.status:
+            exchange.reset(_INTERNAL_ERROR)
+        else:
+            respond_error(exchange, Internal("internal error"))
 
     def _unrouted(self, exchange: Exchange, error: RpcError) -> None:
         path = exchange.path

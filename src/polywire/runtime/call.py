@@ -45,8 +45,6 @@ class Call:
     input: Any = None
     principal: Any = None
     """Who is calling, set by whatever authenticates."""
-    resume_after: str | None = None
-    idempotency_key: str | None = None
     task: asyncio.Task[Any] | None = None
     answered = False
     cancel_code: Code | None = None

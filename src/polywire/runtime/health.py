@@ -208,7 +208,11 @@ class Health:
         except TimeoutError:
             error = TIMED_OUT
             logger.warning("health check %r did not answer within %g s", check.name, check.timeout_s)
-        except Exception:
+        except (Exception, asyncio.CancelledError) as failure:
+            task = asyncio.current_task()
+            if isinstance(failure, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            # A check may also await something that was cancelled: that is its failure, not the end of the run.
             error = FAILED
             logger.warning("health check %r failed", check.name, exc_info=True)
         return CheckResult(error is None, round((self._clock() - started) * 1000, 3), error)

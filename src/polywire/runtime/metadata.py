@@ -77,8 +77,16 @@ _FRAMING = frozenset(
     }
 )
 """Written by the protocols and engines alone: metadata copied from a request must not frame the answer."""
+_STATUS = frozenset({"grpc-message", "grpc-status", "grpc-status-details-bin"})
 
 
 def error_pairs(metadata: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    """The metadata of an `RpcError` as fields to send: names in lower case, as HTTP/2 has them (RFC 9113 §8.2.1)."""
-    return [(name.lower(), value) for name, value in (metadata or {}).items()]
+    """The metadata of an `RpcError` as fields to send: names in lower case, as HTTP/2 has them (RFC 9113 §8.2.1).
+
+    Raises ValueError for the names of fields that frame the answer or carry its status.
+    """
+    pairs = [(name.lower(), value) for name, value in (metadata or {}).items()]
+    for name, _ in pairs:
+        if name in _FRAMING or name in _STATUS:
+            raise ValueError(f"{name!r} is not a name for an error's metadata")
+    return pairs

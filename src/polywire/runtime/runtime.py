@@ -70,9 +70,13 @@ class Runtime:
         if self._runner is not None:
             self._runner.close()
 
-    def bind(self, method: Method, instance: object, protocol: str) -> Binding:
-        """Make a method ready to be called over a protocol."""
-        invoke = compose(method, instance, self.app.interceptors, self.pool)
+    def bind(self, method: Method, instance: object, protocol: str, *, own: bool = False) -> Binding:
+        """Make a method ready to be called over a protocol.
+
+        own: a service that polywire brings, such as gRPC's health: the app's interceptors are not for it, as they are
+        not for `/health`. A probe has no token.
+        """
+        invoke = compose(method, instance, () if own else self.app.interceptors, self.pool)
         metrics = self.metrics.method(method.full_name, protocol)
         return Binding(method, protocol, invoke, metrics, self.app.default_deadline_s)
 
@@ -86,6 +90,14 @@ class Runtime:
         if deadline is not None and self._wheel is not None:
             self._wheel.add(call, deadline)
 
+    def abandon(self, call: Call) -> None:
+        """Forget a call whose caller left while its input was on the way; without effect once it has been dispatched.
+
+        Its deadline may be years ahead, as callers choose it, so the wheel must not keep it until then.
+        """
+        if call.task is None and not call.answered:
+            self.reject(call, Cancelled("the caller has left"), call.done)
+
     def dispatch(self, call: Call, done: Done) -> None:
         """Run a call with one answer. `done` is called before this returns where the handler never suspends."""
         if call.timer_slot is not None and self._wheel is not None:
@@ -96,6 +108,8 @@ class Runtime:
 
     def dispatch_stream(self, call: Call, emit: Emit, drained: Callable[[], Awaitable[None]], done: Done) -> None:
         """Run a call whose answer is a stream: `emit` for each item, `done` once at the end."""
+        if call.timer_slot is not None and self._wheel is not None:
+            self._wheel.remove(call)
         call.done = done
         if self._begin(_stream(call, emit, drained), call, self._on_finish):
             self._suspended(call)
@@ -123,7 +137,7 @@ class Runtime:
         if exc is None and call._callbacks is None:
             # What `_answer` does, for the usual outcome.
             call.answered = True
-            code = Code.OK
+            code = 0
             try:
                 call.done(call, value, None)
             except Exception as failure:

@@ -57,7 +57,8 @@ class MessageMeta(msgspec.StructMeta):
                 raise SchemaError(
                     f"{place}.{TAG_FIELD}", f"it is what tells the members of {base.__name__} apart", 'call it "kind"'
                 ) from None
-            raise SchemaError(place, str(error)) from error
+            # The cause would show frames of ours, and says no more than its text.
+            raise SchemaError(place, str(error)) from None
         cls.__polywire_package__ = package
         cls.__polywire_union_members__ = [] if union else None
         cls.__polywire_scope__ = scope_of(sys._getframe(1))

@@ -53,7 +53,7 @@ class AccessLog:
         *,
         text: bool = False,
         color: bool = False,
-        clock_ns: Callable[[], int] = time.perf_counter_ns,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._descriptor = descriptor

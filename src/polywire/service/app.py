@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from polywire.schema.errors import SchemaError
 from polywire.schema.message import where
@@ -17,6 +17,9 @@ from polywire.service.routes import route_key
 from polywire.service.service import Service
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
+
+OWN_PATHS: Final = frozenset({"/docs", "/health", "/health/live", "/health/ready", "/metrics", "/openapi.json"})
+"""What every app answers by GET beside its services."""
 
 
 class BoundService(NamedTuple):
@@ -47,7 +50,6 @@ class App:
     thread_pool_size: threads for methods that are plain functions.
     drain_s: seconds that calls under way are given at the end before they are cancelled.
     environment: a word for health, "production".
-    cors_origins: origins that browsers may call from, `https://app.example.com`; "*" alone is any, without credentials.
 
     Raises SchemaError when two services, routes or messages clash (both are named), ValueError for an option out
     of range.
@@ -64,7 +66,6 @@ class App:
         thread_pool_size: int = 32,
         drain_s: float = 30.0,
         environment: str = "",
-        cors_origins: Iterable[str] = (),
     ) -> None:
         self.services = tuple(_bind(service) for service in services)
         _check_services(self.services)
@@ -76,9 +77,6 @@ class App:
         self.thread_pool_size = thread_pool_size
         self.drain_s = drain_s
         self.environment = environment
-        if isinstance(cors_origins, str):
-            raise ValueError(f"cors_origins={cors_origins!r} is one string; write a list of origins")
-        self.cors_origins = tuple(cors_origins)
         if default_deadline_s is not None:
             _check_above_zero("default_deadline_s", default_deadline_s)
         _check_above_zero("max_request_bytes", max_request_bytes)
@@ -149,6 +147,10 @@ def _check_services(services: tuple[BoundService, ...]) -> None:
         for method in bound.type.methods:
             place = f"{_place(bound.instance)}.{method.python_name}"
             for route in method.routes:
+                if route.verb == "GET" and route.template in OWN_PATHS:
+                    raise SchemaError(
+                        place, f"the route 'GET {route.template}' is one of polywire's own", "change the path"
+                    )
                 taken = routes.setdefault(route_key(route), place)
                 if taken != place:
                     raise SchemaError(

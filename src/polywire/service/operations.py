@@ -53,7 +53,8 @@ def query(
     routes: `GET` and a path template; `{name}` is one segment, `{name*}` the rest of the path. None: no REST.
     name: the method's name in every protocol; default: `get_user` is `GetUser`.
     status: REST status of success, 200 to 299; default 200, or 204 where the result is None.
-    deadline_s: seconds a call may take when its caller names no deadline; default: the app's.
+    deadline_s: seconds a call may take, also where its caller asks for more; default: the app's, which a caller may
+    exceed.
     on_disconnect: "cancel" stops the method when its caller leaves, "finish" lets it run on.
 
     Raises SchemaError, at the latest when the class is defined.
@@ -82,7 +83,7 @@ def mutation(
 ) -> Any:
     """Offers a method that may change something. As `query`, with POST, PUT, PATCH or DELETE, and:
 
-    idempotent: the method takes an idempotency key; a call that brings one runs on when its caller leaves.
+    idempotent: noted in the method's table; no protocol reads idempotency keys yet.
     """
     return _decorate(routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, on_disconnect)
 

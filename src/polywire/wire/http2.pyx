@@ -224,7 +224,7 @@ cdef class Http2Connection:
     def awaiting_body(self):
         cdef Http2Stream st = self.first
         while st is not None:
-            if st.dispatched and not st.ended and not st.closed and st.buffered_in_bytes == 0:
+            if st.is_awaited():
                 return True
             st = st.after
         return False
@@ -235,7 +235,7 @@ cdef class Http2Connection:
             self.close(NGHTTP2_PROTOCOL_ERROR)
             return
         while st is not None:
-            if st.dispatched and not st.ended and not st.closed and st.buffered_in_bytes == 0:
+            if st.is_awaited():
                 nghttp2_submit_rst_stream(self.session, NGHTTP2_FLAG_NONE, st.id, NGHTTP2_CANCEL)
                 self.lose(st)
             st = st.after

@@ -112,6 +112,12 @@ cdef class Http2Stream:
         self.uncredited += length
         return 0
 
+    cdef bint is_awaited(self) noexcept:
+        """Whether body is missing that is needed for the answer; a peer that has one already may take its time."""
+        return (
+            self.dispatched and not self.ended and not self.closed and not self.responded and self.buffered_in_bytes == 0
+        )
+
     def take(self):
         cdef PyObject* body
         if self.buffered_in_bytes == 0 or self.body == NULL:

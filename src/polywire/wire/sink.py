@@ -15,7 +15,8 @@ An engine (`Http1Connection`, `Http2Connection`) is bytes in, bytes out and know
     engine.open_requests           # how many sinks are open
     engine.last_activity_marker    # an int that grows with every complete request head; drivers time idleness with it
     engine.awaiting_head           # bool: a request head has begun and is not complete; drivers time it
-    engine.awaiting_body           # bool: body is missing that the peer has credit to send; drivers time it
+    engine.awaiting_body           # bool: body is missing that the peer has credit to send; drivers time it. On HTTP/2
+                                   # not where the answer has begun: two streams may be silent as long as they like
     engine.timeout()               # the peer did not go on with what is awaited: 408 and closing, or on HTTP/2 a reset
     engine.on_output               # attribute: a callable without arguments, called when output appears outside of
                                    # receive_data (a handler that suspended answers): the driver flushes once a turn

@@ -19,6 +19,7 @@ from polywire.errors import (
 from polywire.http.exchange import Exchange, Gone
 from polywire.protocols.gather import gather
 from polywire.protocols.grpc import framing
+from polywire.protocols.grpc.framing import unframe_one
 from polywire.protocols.grpc.health import HealthService
 from polywire.protocols.grpc.reflection import reflection_services
 from polywire.protocols.grpc.status import status_pairs
@@ -28,6 +29,7 @@ from polywire.runtime.call import Call
 from polywire.runtime.metadata import MutableMetadata, error_pairs
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Shape
+from polywire.service import Service
 from polywire.wire.headers import HeaderBlock
 
 if TYPE_CHECKING:
@@ -49,12 +51,15 @@ class GrpcServer:
     def __init__(self, runtime: Runtime, health: Health) -> None:
         self.dialects: dict[str, dict[str, Callable[[Exchange], None]]] = {}
         """By content type, then by path: what answers a call."""
-        own = [(service, instance) for service, instance in runtime.app.services]
-        builtin: list[Any] = [HealthService(health), *reflection_services([service for service, _ in own])]
+        services = runtime.app.services
+        own: list[Service] = [HealthService(health), *reflection_services([service for service, _ in services])]
         bindings = [
-            runtime.bind(method, instance, PROTOCOL)
-            for service, instance in [*own, *((instance.__polywire__, instance) for instance in builtin)]
-            for method in service.methods
+            *(runtime.bind(method, instance, PROTOCOL) for service, instance in services for method in service.methods),
+            *(
+                runtime.bind(method, instance, PROTOCOL, own=True)
+                for instance in own
+                for method in type(instance).__polywire__.methods
+            ),
         ]
         for content_type, codec_format in _FORMATS.items():
             self.dialects[content_type] = {
@@ -88,6 +93,7 @@ class Endpoint(ABC):
         self._dispatch = runtime.dispatch
         self._binding = binding
         self._service = binding.method.service
+        self._client_streaming = binding.method.shape.client_streaming
         self._limit = runtime.app.max_request_bytes
         self._most = self._limit + framing.PREFIX_BYTES
         self._decode = codec.decode_input
@@ -106,7 +112,7 @@ class Endpoint(ABC):
             _refuse_http(exchange)
             return
         headers = exchange.headers
-        call = Call(self._binding, headers, exchange.peer, exchange.started_ns)
+        call = GrpcCall(self._binding, headers, exchange.peer, exchange.started_ns)
         call.state = exchange
         timeout = headers.get("grpc-timeout")
         try:
@@ -118,14 +124,19 @@ class Endpoint(ABC):
         except RpcError as error:
             self._reject(call, error)
             return
-        self._receive(call, exchange)
-
-    def _receive(self, call: Call, exchange: Exchange) -> None:
-        gather(self._runtime, call, exchange, self._most, self._then, self._refuse, self._done)
+        if self._client_streaming:
+            call.input = MessageReader(exchange, self._decode, self._limit)
+            self._launch(call)
+            return
+        body = exchange.take_whole(self._most)
+        if body is None:
+            gather(self._runtime, call, exchange, self._most, self._then, self._refuse, self._done)
+        else:
+            self._run(call, body)
 
     def _run(self, call: Call, body: bytes) -> None:
         try:
-            call.input = self._decode(framing.unframe_one(body, self._limit, call.metadata))
+            call.input = self._decode(unframe_one(body, self._limit, call.metadata))
         except RpcError as error:
             self._reject(call, error)
             return
@@ -184,13 +195,6 @@ class UnaryEndpoint(Endpoint):
 class StreamEndpoint(Endpoint):
     """Streams in one direction or both. `call.state` is a `Carried`."""
 
-    def _receive(self, call: Call, exchange: Exchange) -> None:
-        if self._binding.method.shape.client_streaming:
-            call.input = MessageReader(exchange, self._decode, self._limit)
-            self._launch(call)
-        else:
-            super()._receive(call, exchange)
-
     def _launch(self, call: Call) -> None:
         exchange: Exchange = call.state
         call.state = carried = Carried(exchange)
@@ -236,6 +240,15 @@ class StreamEndpoint(Endpoint):
             initial = () if call._response_metadata is None else call._response_metadata.wire_items()
             carried.exchange.start(200, self._block_gzip if carried.gzip else self._block, initial)
         return carried
+
+
+class GrpcCall(Call):
+    """A call that has the request id of its exchange, so that the access log tells the same one."""
+
+    @property
+    def request_id(self) -> str:
+        exchange: Exchange = self.state.exchange if isinstance(self.state, Carried) else self.state
+        return exchange.request_id
 
 
 class Carried:

@@ -32,7 +32,7 @@ _EMPTY = HeaderBlock()
 
 
 class RestServer:
-    """The routes of all services of an app."""
+    """The routes of all services of an app. Those of streams are refused: REST carries single answers only."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -42,6 +42,8 @@ class RestServer:
         for service, instance in self._runtime.app.services:
             for method in service.methods:
                 if method.shape is not Shape.UNARY:
+                    for route in method.routes:
+                        yield route.template, route.verb, _refuse_stream
                     continue
                 binding = self._runtime.bind(method, instance, PROTOCOL)
                 for route in method.routes:
@@ -96,7 +98,11 @@ class RestRoute:
         call.state = exchange
         call._request_id = exchange.request_id
         if self._takes_body:
-            gather(self._runtime, call, exchange, self._limit, self._then, self._reject, self._done)
+            body = exchange.take_whole(self._limit)
+            if body is None:
+                gather(self._runtime, call, exchange, self._limit, self._then, self._reject, self._done)
+            else:
+                self._run(call, body)
         elif exchange.sink.has_body:
             self._refuse(call, MalformedInput(f"{exchange.method} takes no body here"))
         else:
@@ -130,3 +136,7 @@ class RestRoute:
         exchange.respond(
             self._status, self._block, body, ((b"x-request-id", call.request_id.encode()), *extra), None, True
         )
+
+
+def _refuse_stream(exchange: Exchange) -> None:
+    respond_error(exchange, Unimplemented("this method is a stream; call it by gRPC", reason="STREAM"))
