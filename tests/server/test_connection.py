@@ -276,6 +276,19 @@ async def test_serves_until_it_drains(serving: Any, connect: Any, site: Any) -> 
         assert site.stopped == 1
 
 
+async def test_a_first_request_that_is_under_way_when_the_drain_begins_is_answered(serving: Any, connect: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        await until(lambda: server.open_connections == 1)
+        draining = asyncio.create_task(server.drain())
+        await until(lambda: server.site.health.state is State.DRAINING)
+        client.send(GET)
+        status, body = await client.answer()
+        assert (status, body) == (200, b"1.1 http GET / ")
+        assert await client.rest() == b""
+        await asyncio.wait_for(draining, 3)
+
+
 async def test_calls_that_outlast_the_drain_are_answered_unavailable(serving: Any, connect: Any, site: Any) -> None:
     async with serving() as server:
         client = await connect(server)

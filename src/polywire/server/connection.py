@@ -20,7 +20,7 @@ from polywire.server.sniff import Spoken, spoken
 E = TypeVar("E", bound=Engine)
 
 _INSIST_S = 1.0
-"""After the first notice of draining (RFC 9113 §6.8), for peers that do not answer its PING."""
+"""After the first notice of draining (RFC 9113 §6.8): for peers that do not answer its PING, or have not begun."""
 _LONG = 64 * 1024
 """Engines give long output in pieces: after one of this size it is worth asking for more."""
 
@@ -282,8 +282,6 @@ class Sniffer(asyncio.Protocol):
             chosen = {"h2": Spoken.HTTP2, "http/1.1": Spoken.HTTP1}.get(tls.selected_alpn_protocol() or "")
             if chosen is not None:
                 self._hand_over(self._transport, chosen)
-        if self._hub.draining_since is not None and self._transport is not None:
-            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._first += data
@@ -307,14 +305,19 @@ class Sniffer(asyncio.Protocol):
             driver.data_received(self._first)
         else:
             driver.flush()  # what the server says first (RFC 9113 §3.4)
+        if self._hub.draining_since is not None:
+            driver.drain()
 
     def tick(self, now: float) -> None:
-        if self._transport is not None and now - self._since >= self._hub.settings.first_byte_timeout_s:
+        draining_since = self._hub.draining_since
+        if self._transport is not None and (
+            now - self._since >= self._hub.settings.first_byte_timeout_s
+            or (draining_since is not None and now - draining_since >= _INSIST_S)
+        ):
             self._transport.close()
 
     def drain(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        """The first request may be here unread, and closing would answer it with RST: `tick` ends who is silent."""
 
     def abort(self) -> None:
         if self._transport is not None:
