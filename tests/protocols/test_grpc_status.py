@@ -80,3 +80,13 @@ def test_google_reads_what_is_told() -> None:
 def test_without_reason_and_details_there_is_no_packed_status() -> None:
     assert told(NotFound("x")).names() == ["grpc-status", "grpc-message"]
     assert told(NotFound()).names() == ["grpc-status"]
+
+
+def test_an_error_fits_into_the_trailers_that_clients_take() -> None:
+    violations = [FieldViolation(f"field{n}", "is wrong " * 20) for n in range(1000)]
+    pairs = dict(status_pairs(NotFound("é" * 100_000, reason="LONG", details=violations), "a.B"))
+    assert sum(len(name) + len(value) for name, value in pairs.items()) < 8192
+    error = read_status(Headers([(name.decode(), value.decode()) for name, value in pairs.items()]))
+    assert isinstance(error, NotFound)
+    assert error.message == "é" * 499 + "…"
+    assert (error.reason, error.details) == ("LONG", ())

@@ -566,3 +566,33 @@ async def test_a_route_of_a_stream_is_refused_and_not_advertised() -> None:
         document = (await client.get("/openapi.json")).json()
         assert document["paths"] == {}
         assert [method["name"] for method in document["tags"][0]["x-rpc-methods"]] == ["Watch"]
+
+
+async def test_a_page_of_another_origin_cannot_call_what_changes_things() -> None:
+    class Door(Service, package="door"):
+        def __init__(self) -> None:
+            self.opened = 0
+
+        @mutation("POST /open")
+        async def open(self) -> None:
+            self.opened += 1
+
+    door = Door()
+    async with TestClient(App(door)) as client:
+        # What a form of another site can send: no preflight asks for leave.
+        headers = [("host", "door.example"), ("origin", "http://evil.example"), ("content-type", "text/plain")]
+        answer = await client.post("/open", headers=headers)
+        assert (answer.status, answer.json()["error"]["reason"]) == (403, "CROSS_ORIGIN")
+        assert door.opened == 0
+        assert (await client.post("/open", headers=headers[:1])).status == 204
+
+
+async def test_an_asterisk_is_no_path() -> None:
+    class Root(Service, package="root"):
+        @query("GET /")
+        async def root(self) -> str:
+            return "root"
+
+    async with TestClient(App(Root())) as client:
+        assert (await client.get("/")).json() == "root"
+        assert (await client.get("*")).status == 404

@@ -162,3 +162,8 @@ def test_logged_exceptions_carry_the_request_id_as_text() -> None:
     first, *rest = TextFormatter(color=False).format(raised()).splitlines()
     assert first.endswith("error    a.B/C failed (request abc-1)")
     assert rest[-1] == "KeyError: 'x'"
+
+
+def test_what_a_caller_sent_makes_no_lines_of_its_own() -> None:
+    record = logging.LogRecord("a", logging.ERROR, "", 0, "bad name %s", ("x\n2026 ERROR fake \x1b[31m",), None)
+    assert TextFormatter(color=False).format(record).endswith(r"bad name x\n2026 ERROR fake \x1b[31m")

@@ -59,6 +59,8 @@ class Router(Generic[T]):
         HEAD finds what GET would. Raises NotFound for an unknown path; Unimplemented (METHOD_NOT_ALLOWED, its metadata
         carrying `allow`) for a known path without that verb; MalformedInput for broken percent-encoding.
         """
+        if not path.startswith("/"):
+            raise NotFound("there is nothing at this path", reason="NO_ROUTE")
         static = self._static.get(verb)
         if static is not None:
             found = static.get(path)

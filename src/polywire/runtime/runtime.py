@@ -133,6 +133,8 @@ class Runtime:
             if self._wheel is not None:
                 self._wheel.remove(call)
             if call.answered:
+                if exc is not None and not isinstance(exc, (RpcError, asyncio.CancelledError)):
+                    self._unexpected(call, exc)
                 return
         if exc is None and call._callbacks is None:
             # What `_answer` does, for the usual outcome.

@@ -137,10 +137,11 @@ class Listener:
             except ConnectionError:
                 continue  # it went away while it waited in the backlog
             except OSError as error:
-                if error.errno not in _OUT_OF_RESOURCES:
-                    raise
-                self._back_off(error)
-                return
+                if error.errno in _OUT_OF_RESOURCES:
+                    self._back_off(error)
+                    return
+                # accept(2): an error of the network waited for this connection (EPROTO and others); the next may do.
+                self._complain("a connection could not be accepted: %s", error.strerror)
             if len(self._hub) >= self._hub.settings.max_connections:
                 accepted.close()
                 self._complain("%d connections are open, the limit: refusing more", self._hub.settings.max_connections)

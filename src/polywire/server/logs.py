@@ -44,13 +44,18 @@ class TextFormatter(logging.Formatter):
         code = _LEVEL_COLORS.get(record.levelno)
         if self._color and code is not None:
             level = f"\x1b[{code}m{level}\x1b[0m"
-        text = f"{timestamp(record.created)[11:23]} {level} {record.getMessage()}"
+        text = f"{timestamp(record.created)[11:23]} {level} {_printable(record.getMessage())}"
         request_id = getattr(record, "request_id", None)
         if request_id is not None and request_id not in text:
             text += f" (request {request_id})"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "\n" + "\n".join(_printable(line) for line in self.formatException(record.exc_info).split("\n"))
         return text
+
+
+def _printable(text: str) -> str:
+    """The text on one line: what a caller put into it must neither make lines of its own nor steer a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def configure(*, text: bool, color: bool, level: int = logging.INFO, stream: TextIO | None = None) -> None:

@@ -29,7 +29,7 @@ _POLL_S = 0.02
 
 
 class Served(Protocol):
-    """What a server needs of a `protocols.mount.Site`."""
+    """What a server needs of a `protocols.site.Site`."""
 
     health: Health
     metrics: Metrics

@@ -71,15 +71,26 @@ def _pack(value: Message) -> Packed:
     return Packed(url, encode(value))
 
 
+MOST_MESSAGE_CHARACTERS = 500
+MOST_DETAILS_BYTES = 3072
+"""Many clients take no more than 8 KiB of trailers in all; a message is cut, details that are larger are left out."""
+
+
 def status_pairs(error: RpcError, domain: str) -> Pairs:
     """The trailers that tell the error. domain: of the ErrorInfo, the service's full name."""
     pairs: list[tuple[bytes, bytes]] = [(b"grpc-status", b"%d" % int(error.code))]
-    if error.message:
-        pairs.append((b"grpc-message", percent_encode(error.message)))
+    message = error.message
+    if len(message) > MOST_MESSAGE_CHARACTERS:
+        message = message[: MOST_MESSAGE_CHARACTERS - 1] + "…"
+    if message:
+        pairs.append((b"grpc-message", percent_encode(message)))
     if error.reason is not None or error.details:
-        status = Status(int(error.code), error.message, _details(error, domain))
-        encoded = _packer(Status)[1](status)
-        pairs.append((b"grpc-status-details-bin", base64.b64encode(encoded).rstrip(b"=")))
+        encode = _packer(Status)[1]
+        encoded = encode(Status(int(error.code), message, _details(error, domain)))
+        if len(encoded) > MOST_DETAILS_BYTES:
+            encoded = encode(Status(int(error.code), message, _details(error, domain)[:1]))
+        if len(encoded) <= MOST_DETAILS_BYTES:
+            pairs.append((b"grpc-status-details-bin", base64.b64encode(encoded).rstrip(b"=")))
     return tuple(pairs)
 
 
