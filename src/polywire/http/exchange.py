@@ -237,7 +237,9 @@ class Exchange:
         self.sink.send_head(status, block)
 
     def write(self, data: bytes) -> bool:
-        """Queue body bytes; False: above the high-water mark, await `drain` before more."""
+        """Queue body bytes; False: above the high-water mark, or the peer has left: await `drain` before more."""
+        if self._gone:
+            return False
         self.sent_body_bytes += len(data)
         if self.sink.send_data(data):
             return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
@@ -262,9 +262,11 @@ class Carried:
         self.gzip = False
 
     async def drained(self) -> None:
-        # Where the caller has left, its call is cancelled, or runs on and what it sends goes nowhere.
-        with contextlib.suppress(Gone):
+        try:
             await self.exchange.drain()
+        except Gone:
+            # The call is cancelled, or runs on and what it sends goes nowhere; then others must get their turns.
+            await asyncio.sleep(0)
 
 
 class MessageReader:
