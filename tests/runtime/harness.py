@@ -9,6 +9,7 @@ from time import monotonic_ns
 from typing import Any
 
 from polywire import App, RpcError, Service
+from polywire.request_id import request_id
 from polywire.runtime.call import UNKNOWN_PEER, Call
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.runtime import Runtime
@@ -52,6 +53,16 @@ class Started:
             await asyncio.wait({self.call.task})
 
 
+class Carried:
+    """What brings a call of these tests."""
+
+    def __init__(self, headers: Iterable[tuple[str, str]] = ()) -> None:
+        self.headers = Headers(headers)
+        self.peer = UNKNOWN_PEER
+        self.started_ns = monotonic_ns()
+        self.request_id = request_id(self.headers.get("x-request-id"))
+
+
 class Bench:
     """A started runtime over one service."""
 
@@ -65,7 +76,7 @@ class Bench:
         """A call that is not dispatched yet. timeout_s: what the caller asked for."""
         (table,) = [one for one in self.service.methods if one.python_name == method]
         binding = self.runtime.bind(table, self.instance, "test")
-        call = Call(binding, Headers(headers), UNKNOWN_PEER, monotonic_ns())
+        call = Call(binding, Carried(headers))
         if timeout_s is not None:
             call.limit_time(timeout_s)
         call.input = input

@@ -14,7 +14,7 @@ from polywire.runtime.call import Call
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.runtime import Runtime
 from polywire.service import Invoke
-from tests.runtime.harness import Bench, Started, running
+from tests.runtime.harness import Bench, Carried, Started, running
 
 
 class Text(Message):
@@ -235,7 +235,7 @@ async def test_outside_of_a_started_runtime_a_call_is_refused_plainly() -> None:
     runtime = Runtime(App(Handlers()), Metrics())
     ((service, instance),) = runtime.app.services
     (method,) = [one for one in service.methods if one.name == "Nothing"]
-    call = Call(runtime.bind(method, instance, "test"), None, None, 0)  # type: ignore[arg-type]
+    call = Call(runtime.bind(method, instance, "test"), Carried())
     with pytest.raises(RuntimeError, match="has not been started"):
         runtime.dispatch(call, Started(call).done)
 

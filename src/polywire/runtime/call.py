@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from polywire.errors import Code, RpcError
-from polywire.request_id import request_id
 from polywire.runtime._eager import CURRENT_CALL
 from polywire.runtime.metadata import Metadata, MutableMetadata
 
@@ -34,6 +33,20 @@ class Peer:
 UNKNOWN_PEER = Peer("")
 
 
+class Carrier(Protocol):
+    """What brings a call, of whatever protocol; an `Exchange` is one."""
+
+    headers: Any
+    """`Metadata`."""
+    peer: Any
+    """A `Peer`."""
+    started_ns: int
+    """When it came, on the monotonic clock."""
+
+    @property
+    def request_id(self) -> str: ...
+
+
 class Call:
     """One invocation of a method, from its decoded input to its outcome. It never knows the exchange that carries it.
 
@@ -52,27 +65,25 @@ class Call:
     """For the protocol that made the call; nobody else looks at it."""
     done: Callable[[Call, Any, RpcError | None], None]
     """Set when the call is dispatched or rejected."""
-    _request_id: str | None = None
     timer_slot: int | None = None
     _response_metadata: MutableMetadata | None = None
     _trailers: MutableMetadata | None = None
     _callbacks: list[Callable[[Call, RpcError | None], None]] | None = None
 
-    def __init__(self, binding: Binding, metadata: Metadata, peer: Peer, started_ns: int) -> None:
+    def __init__(self, binding: Binding, carrier: Carrier) -> None:
         # Defaults stand in the class: this runs for every call.
         self.binding = binding
-        self.metadata = metadata
+        self.metadata: Metadata = carrier.headers
         """What the caller sent beside the message."""
-        self.peer = peer
-        self.started_ns = started_ns
+        self.peer = carrier.peer
+        self.started_ns = carrier.started_ns
         self.timeout_s = binding.timeout_s
+        self._carrier = carrier
 
     @property
     def request_id(self) -> str:
-        """The caller's, or one of ours."""
-        if self._request_id is None:
-            self._request_id = request_id(self.metadata.get("x-request-id"))
-        return self._request_id
+        """The caller's, or one of ours: the same that the access log and the answer tell."""
+        return self._carrier.request_id
 
     @property
     def deadline(self) -> float | None:

@@ -112,7 +112,7 @@ class Endpoint(ABC):
             _refuse_http(exchange)
             return
         headers = exchange.headers
-        call = GrpcCall(self._binding, headers, exchange.peer, exchange.started_ns)
+        call = Call(self._binding, exchange)
         call.state = exchange
         timeout = headers.get("grpc-timeout")
         try:
@@ -240,15 +240,6 @@ class StreamEndpoint(Endpoint):
             initial = () if call._response_metadata is None else call._response_metadata.wire_items()
             carried.exchange.start(200, self._block_gzip if carried.gzip else self._block, initial)
         return carried
-
-
-class GrpcCall(Call):
-    """A call that has the request id of its exchange, so that the access log tells the same one."""
-
-    @property
-    def request_id(self) -> str:
-        exchange: Exchange = self.state.exchange if isinstance(self.state, Carried) else self.state
-        return exchange.request_id
 
 
 class Carried:

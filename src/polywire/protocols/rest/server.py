@@ -92,7 +92,7 @@ class RestRoute:
             accept = headers.get("accept")
             if accept is not None and not accepts_json(accept):
                 raise InvalidArgument("the answer can only be application/json", reason=NOT_ACCEPTABLE)
-            call = Call(self._binding, headers, exchange.peer, exchange.started_ns)
+            call = Call(self._binding, exchange)
             timeout = headers.get("request-timeout")
             if timeout is not None:
                 call.limit_time(timeout_s(timeout))
@@ -100,7 +100,6 @@ class RestRoute:
             respond_error(exchange, error)
             return
         call.state = exchange
-        call._request_id = exchange.request_id
         if self._takes_body:
             body = exchange.take_whole(self._limit)
             if body is None:
