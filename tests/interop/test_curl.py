@@ -98,10 +98,14 @@ def test_a_big_download(live: Live, version: str, more: list[str]) -> None:
     assert len(json.loads(said)["text"]) == 4_000_000
 
 
-def test_many_big_downloads_at_once(secure: list[str]) -> None:
-    version, base, *trust = secure
+def test_many_big_downloads_at_once(live: Live) -> None:
+    """Over HTTP/1.1 only: curl 7.88 at times leaves the end of one of many HTTP/2 transfers in its own buffer.
+
+    `test_windows.py` does the same over HTTP/2 with other clients.
+    """
+    base = f"http://{live.authority}"
     urls = [part for number in range(32) for part in (f"{base}/later/{300_000 + number}", "-o", "/dev/null")]
-    told = curl(version, *trust, "--parallel", "--parallel-max", "32", *urls, "-w", "%{size_download}\n").split()
+    told = curl("--http1.1", "--parallel", "--parallel-max", "32", *urls, "-w", "%{size_download}\n").split()
     assert sorted(map(int, told)) == [300_000 + number + len('{"text":"","data":""}') for number in range(32)]
 
 
