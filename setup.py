@@ -14,6 +14,7 @@ EXTENSIONS = {
     "polywire.wire.headers": [],
     "polywire.wire.http1": [],
     "polywire.wire.http2": ["nghttp2"],
+    "polywire.wire.http2_client": ["nghttp2"],
     "polywire.codec._times": [],
     "polywire.codec._buffer": [],
     "polywire.codec._bounds": [],
@@ -22,10 +23,11 @@ EXTENSIONS = {
     "polywire.codec._protobuf_write": [],
     "polywire.codec._protobuf": [],
     "polywire.codec._json_tokens": [],
+    "polywire.wire.envelope": [],
     "polywire.codec._json_read": [],
     "polywire.codec._json_write": [],
     "polywire.codec._parameters": [],
-    "polywire.runtime._eager": [],
+    "polywire.tasks.eager": [],
 }
 
 

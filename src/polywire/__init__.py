@@ -5,6 +5,7 @@ Declare messages and services with what is here; `polywire serve module:app` ans
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from polywire.errors import (
@@ -44,9 +45,10 @@ from polywire.schema import (
     UInt32,
     UInt64,
 )
-from polywire.service import App, Interceptor, Invoke, Service, mutation, query
+from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutation, query
 
 if TYPE_CHECKING:
+    from polywire.client import Channel, ChannelSettings, call_options, connect
     from polywire.runtime.call import Call, current_call
 
 __all__ = [
@@ -56,6 +58,8 @@ __all__ = [
     "App",
     "Call",
     "Cancelled",
+    "Channel",
+    "ChannelSettings",
     "Code",
     "ContractLock",
     "DataLoss",
@@ -82,26 +86,34 @@ __all__ = [
     "RpcError",
     "SchemaError",
     "Service",
+    "Tracked",
     "UInt32",
     "UInt64",
     "Unauthenticated",
     "Unavailable",
     "Unimplemented",
     "Unknown",
+    "call_options",
+    "connect",
     "current_call",
     "mutation",
     "query",
 ]
 
-_LAZY = frozenset({"Call", "current_call"})
-"""From the runtime, which brings asyncio; a module that only declares does not pay for it."""
+_LAZY = {
+    "Call": "polywire.runtime.call",
+    "Channel": "polywire.client",
+    "ChannelSettings": "polywire.client",
+    "call_options": "polywire.client",
+    "connect": "polywire.client",
+    "current_call": "polywire.runtime.call",
+}
+"""From rooms that bring asyncio; a module that only declares does not pay for it."""
 
 
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
-        from polywire.runtime import call
-
-        value = getattr(call, name)
+        value = getattr(importlib.import_module(_LAZY[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,6 +6,7 @@ from polywire.testing import MemorySink
 from polywire.wire.headers import HeaderBlock
 
 NONE = HeaderBlock()
+CANCEL = 8
 
 
 class Observed:
@@ -48,3 +49,25 @@ async def test_one_that_leaves_a_stream_midway_keeps_its_status() -> None:
     observed.exchange.start(200, NONE)
     observed.exchange.on_gone()
     assert observed.statuses == [200]
+
+
+async def test_one_that_we_break_off_midway_keeps_its_status() -> None:
+    observed = Observed()
+    observed.exchange.start(200, NONE)
+    observed.exchange.reset(CANCEL)
+    observed.exchange.on_gone()
+    assert observed.statuses == [200]
+
+
+async def test_one_that_we_break_off_before_its_answer_counts_as_failed() -> None:
+    observed = Observed()
+    observed.exchange.reset(CANCEL)
+    assert observed.statuses == [500]
+
+
+async def test_one_that_is_broken_off_after_its_end_is_not_observed_again() -> None:
+    for leave in (lambda exchange: exchange.on_gone(), lambda exchange: exchange.respond(200, NONE, b"")):
+        observed = Observed()
+        leave(observed.exchange)
+        observed.exchange.reset(CANCEL)
+        assert len(observed.statuses) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from msgspec import Meta
@@ -23,6 +24,9 @@ from polywire import (
 from polywire.runtime.call import Call
 from polywire.service import Invoke
 
+LIMIT = 10_000
+"""Bytes that a message may have."""
+
 
 class Thing(Message):
     name: str
@@ -36,6 +40,8 @@ class Probe(Service, package="parity"):
     def __init__(self) -> None:
         self.cancelled = 0
         self.running = 0
+        self.made = 0
+        """Items of the endless stream."""
 
     @query("GET /unary/{name}")
     async def unary(self, name: str, count: Count = 0) -> Thing:
@@ -97,6 +103,69 @@ class Probe(Service, package="parity"):
     async def empty(self) -> None:
         return None
 
+    # Streams of every shape take steps: names to send back, or what is to happen.
+
+    async def _take(self, step: str) -> AsyncIterator[Thing]:
+        match step:
+            case "!WAIT":
+                await asyncio.Event().wait()
+            case "!BUG":
+                raise ZeroDivisionError("secret internals")
+            case "!WRONG":
+                yield Thing(name=b"secret bytes")  # type: ignore[arg-type]
+            case "!FLOOD":
+                while True:
+                    self.made += 1
+                    yield Thing("x" * 1000)
+            case _ if step.startswith("!"):
+                await self.fails(step[1:])
+            case _:
+                yield Thing(step, len(step))
+
+    async def _taken(self, steps: AsyncIterator[str]) -> AsyncIterator[Thing]:
+        self.running += 1
+        try:
+            async for step in steps:
+                if step == "!END":
+                    return
+                async for thing in self._take(step):
+                    yield thing
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+
+    @query("GET /play")
+    async def play(self, steps: list[str] = []) -> AsyncIterator[Thing]:  # noqa: B006
+        return self._taken(_each(steps))
+
+    @mutation("POST /mirror")
+    async def mirror(self, things: AsyncIterator[Thing]) -> AsyncIterator[Thing]:
+        return self._taken(thing.name async for thing in things)
+
+    @mutation("POST /count")
+    async def count(self, things: AsyncIterator[Thing]) -> Thing:
+        taken = [thing async for thing in self._taken(thing.name async for thing in things)]
+        return Thing(taken[-1].name if taken else "none", len(taken))
+
+    @query("GET /idle-play", idle_s=0.02)
+    async def idle_play(self, steps: list[str] = []) -> AsyncIterator[Thing]:  # noqa: B006
+        return await self.play(steps)
+
+    @mutation("POST /idle-mirror", idle_s=0.02)
+    async def idle_mirror(self, things: AsyncIterator[Thing]) -> AsyncIterator[Thing]:
+        return await self.mirror(things)
+
+    @mutation("POST /idle-count", idle_s=0.02)
+    async def idle_count(self, things: AsyncIterator[Thing]) -> Thing:
+        return await self.count(things)
+
+
+async def _each(steps: list[str]) -> AsyncIterator[str]:
+    for step in steps:
+        yield step
+
 
 async def authenticate(call: Call, proceed: Invoke) -> object:
     if call.metadata.get("authorization") == "Bearer wrong":
@@ -106,4 +175,4 @@ async def authenticate(call: Call, proceed: Invoke) -> object:
 
 def make_app() -> tuple[App, Probe]:
     probe = Probe()
-    return App(probe, interceptors=[authenticate], max_request_bytes=10_000), probe
+    return App(probe, interceptors=[authenticate], max_request_bytes=LIMIT), probe

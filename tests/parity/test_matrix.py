@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from polywire import Code
+from polywire.schema.types import Shape
 from polywire.testing import TestClient
 from tests.parity.drivers import DRIVERS, Driver
 from tests.parity.service import Probe, make_app
@@ -21,7 +22,7 @@ class Bench:
         self.probe = probe
 
 
-@pytest.fixture(params=DRIVERS, ids=lambda driver: driver.name)
+@pytest.fixture(params=[driver for driver in DRIVERS if Shape.UNARY in driver.shapes], ids=lambda driver: driver.name)
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     app, probe = make_app()
     async with TestClient(app) as client:

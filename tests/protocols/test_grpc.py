@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ from polywire import (
 )
 from polywire.errors import TOO_LARGE
 from polywire.http.exchange import Exchange
-from polywire.protocols.grpc.framing import SMALLEST_COMPRESSED_BYTES, frame
-from polywire.protocols.grpc.server import MessageReader
+from polywire.protocols.grpc.framing import SMALLEST_COMPRESSED_BYTES, frame, message_splitter
+from polywire.protocols.streams import MessageReader
 from polywire.runtime.call import UNKNOWN_PEER
 from polywire.testing import Answer, MemorySink, TestClient
 from polywire.testing.memory import HIGH_WATER_BYTES
@@ -445,7 +446,9 @@ async def test_a_stream_in_that_goes_wrong(client: TestClient, body: bytes, code
 
 def reader(*, body: bytes | None = None, limit: int = LIMIT) -> tuple[MemorySink, MessageReader]:
     sink = MemorySink("POST", "/x", body=body, version="2", more=body is None)
-    return sink, MessageReader(Exchange(sink, UNKNOWN_PEER), bytes, limit)
+    exchange = Exchange(sink, UNKNOWN_PEER)
+    call = Call(SimpleNamespace(timeout_s=None), exchange)  # type: ignore[arg-type]
+    return sink, MessageReader(call, exchange, message_splitter(limit), bytes, bytes)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 7, 100])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from polywire import Code, FieldViolation, InvalidInput, MalformedInput, Message, NotFound, RpcError, Unknown
@@ -61,6 +62,27 @@ def test_ok_is_no_error() -> None:
 def test_a_status_that_nobody_knows_is_unknown(number: str | None) -> None:
     error = read_status(Headers([] if number is None else [("grpc-status", number)]))
     assert type(error) is Unknown
+
+
+BROKEN_INFO = status_pb2.Status(code=5, details=[any_pb2.Any(type_url="x/google.rpc.ErrorInfo", value=b"\x0a\x09")])
+
+
+@pytest.mark.parametrize(
+    ("packed", "details"),
+    [
+        ("é", ()),
+        ("A", ()),
+        ("@@@@", ()),
+        ("/////w", ()),  # no protobuf
+        ("GgMKAf8", ()),  # a type_url that is no UTF-8
+        (base64.b64encode(BROKEN_INFO.SerializeToString()).decode(), (Packed("x/google.rpc.ErrorInfo", b"\x0a\x09"),)),
+    ],
+)
+def test_broken_details_take_nothing_of_the_rest(packed: str, details: tuple[Packed, ...]) -> None:
+    fields = [("grpc-status", "5"), ("grpc-message", "gone"), ("grpc-status-details-bin", packed)]
+    error = read_status(Headers(fields))
+    assert isinstance(error, NotFound)
+    assert (error.message, error.reason, error.details) == ("gone", None, details)
 
 
 def test_google_reads_what_is_told() -> None:

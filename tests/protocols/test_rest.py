@@ -554,20 +554,6 @@ async def test_one_that_leaves_within_its_body_is_forgotten_at_once(client: Test
     assert b'{method="rest.Things/Slow",protocol="rest",code="CANCELLED"} 1' in client.site.metrics.render()
 
 
-async def test_a_route_of_a_stream_is_refused_and_not_advertised() -> None:
-    class Ticks(Service, package="ticks"):
-        @query("GET /ticks")
-        async def watch(self) -> AsyncIterator[str]:
-            yield "tick"
-
-    async with TestClient(App(Ticks())) as client:
-        answer = await client.get("/ticks")
-        assert (answer.status, answer.json()["error"]["reason"]) == (501, "STREAM")
-        document = (await client.get("/openapi.json")).json()
-        assert document["paths"] == {}
-        assert [method["name"] for method in document["tags"][0]["x-rpc-methods"]] == ["Watch"]
-
-
 async def test_a_page_of_another_origin_cannot_call_what_changes_things() -> None:
     class Door(Service, package="door"):
         def __init__(self) -> None:

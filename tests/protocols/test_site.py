@@ -6,7 +6,10 @@ import pytest
 
 from polywire import App, Service, query
 from polywire.http.exchange import Exchange
+from polywire.protocols.site import Site
+from polywire.runtime.call import UNKNOWN_PEER
 from polywire.testing import TestClient
+from polywire.testing.memory import MemorySink
 from polywire.wire.headers import HeaderBlock
 
 
@@ -42,3 +45,23 @@ async def test_one_that_breaks_midway_is_broken_off(caplog: pytest.LogCaptureFix
         with pytest.raises(ConnectionResetError, match="code 2"):
             await client.get("/breaks")
         assert "secret" in caplog.text
+
+
+async def test_a_tunnel_that_nobody_offers_is_declined_as_its_http_version_wants() -> None:
+    async with TestClient(App(Ping())) as client:
+        for method, expected in (("CONNECT", 501), ("GET", 200)):
+            sink = MemorySink(method, "/ping", version="2" if method == "CONNECT" else "1.1")
+            sink.tunnel = "websocket"
+            client.site.on_request(UNKNOWN_PEER, sink)
+            assert (await sink.answer()).status == expected
+
+
+async def test_what_an_engine_refuses_is_counted_and_told() -> None:
+    seen: list[tuple[str, str, int, int]] = []
+    site = Site(App(Ping()), [lambda one: seen.append((one.method, one.path, one.status, one.sent_body_bytes))])
+    site.on_refused(UNKNOWN_PEER, MemorySink("GET", "/a?secret"), 431, 120)
+    site.on_refused(UNKNOWN_PEER, MemorySink("", ""), 400, 0)
+    assert seen == [("GET", "/a", 431, 120), ("", "", 400, 0)]
+    text = site.metrics.render()
+    assert b'status="431"} 1\n' in text
+    assert b'status="400"} 1\n' in text

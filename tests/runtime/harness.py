@@ -23,6 +23,7 @@ class Started:
         self.call = call
         self.told: list[tuple[Any, RpcError | None]] = []
         self.items: list[Any] = []
+        self.ids: list[str | None] = []
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.drained = asyncio.Event()
         self.is_full = False
@@ -34,9 +35,10 @@ class Started:
         if not self._over.done():
             self._over.set_result(None)
 
-    def emit(self, call: Call, item: Any) -> bool:
+    def emit(self, call: Call, item: Any, id: str | None = None, /) -> bool:
         assert call is self.call
         self.items.append(item)
+        self.ids.append(id)
         return not self.is_full
 
     async def outcome(self) -> Any:

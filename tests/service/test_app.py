@@ -33,6 +33,8 @@ def test_options_are_kept() -> None:
     assert (app.default_deadline_s, app.max_request_bytes) == (30.0, 4 * 1024 * 1024)
     assert App(Ping()).name == "ping.Ping"
     assert App(Ping(), default_deadline_s=None).default_deadline_s is None
+    assert (app.stream_idle_s, app.heartbeat_s) == (None, 15.0)
+    assert App(Ping(), stream_idle_s=60).stream_idle_s == 60
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,10 @@ def test_options_are_kept() -> None:
     [
         {"default_deadline_s": 0},
         {"default_deadline_s": math.inf},
+        {"stream_idle_s": 0},
+        {"stream_idle_s": math.inf},
+        {"heartbeat_s": 0},
+        {"heartbeat_s": math.inf},
         {"max_request_bytes": 0},
         {"thread_pool_size": 0},
         {"drain_s": -1},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from polywire import App, Int32, Message, SchemaError, Service, mutation, query
+from polywire import App, Int32, Message, SchemaError, Service, Tracked, mutation, query
 from polywire.service.operations import OPERATION
 
 
@@ -62,6 +62,20 @@ async def async_yields(self) -> User:  # type: ignore[misc]
 async def stream_of_what(self) -> AsyncIterator: ...  # type: ignore[type-arg]
 @query
 async def stream_of_none(self) -> AsyncIterator[None]: ...
+@query
+async def bare_tracked(self) -> AsyncIterator[Tracked]: ...  # type: ignore[type-arg]
+@query
+async def tracked_none(self) -> AsyncIterator[Tracked[None]]: ...
+@query
+async def tracked_alone(self) -> Tracked[User]: ...
+@query
+async def bare_tracked_alone(self) -> Tracked: ...  # type: ignore[type-arg]
+@query
+async def tracked_list(self) -> list[Tracked[User]]: ...
+@mutation
+async def tracked_in(self, a: AsyncIterator[Tracked[User]]) -> None: ...
+@query(idle_s=5)
+async def idle_unary(self) -> User: ...
 @mutation
 async def two_streams(self, a: AsyncIterator[User], b: int) -> None: ...
 @mutation
@@ -97,6 +111,13 @@ def camel_clash(self, user_id: int, userId: int) -> None: ...  # noqa: N803
         (async_yields, r"its result is no stream; write `-> AsyncIterator\[...\]`"),
         (stream_of_what, r"does not say what it yields; write AsyncIterator\[User\]"),
         (stream_of_none, "yield a Message"),
+        (bare_tracked, r"Sample.bare_tracked: Tracked does not say of what; write AsyncIterator\[Tracked\[User\]\]"),
+        (tracked_none, "yield a Message"),
+        (tracked_alone, r"only an item of a stream has a position; write AsyncIterator\[Tracked\[...\]\]"),
+        (bare_tracked_alone, "only an item of a stream has a position"),
+        (tracked_list, "Sample.tracked_list, result: "),
+        (tracked_in, "the stream 'a' is not one of messages"),
+        (idle_unary, "Sample.idle_unary: idle_s is for streams; limit a single answer by deadline_s"),
         (two_streams, "the stream 'a' stands alone"),
         (scalar_stream, "the stream 'a' is not one of messages"),
         (plain_stream, "write `async def plain_stream`"),
@@ -116,6 +137,9 @@ def test_methods(function: Callable[..., Any], text: str) -> None:
     [
         (lambda f: query(status=404)(f), "status=404 is no success.*NotFound"),
         (lambda f: query(deadline_s=0)(f), "deadline_s=0 leaves no time"),
+        (lambda f: query(idle_s=0)(f), "@query: idle_s=0 leaves no time"),
+        (lambda f: mutation(idle_s=-1.5)(f), "@mutation: idle_s=-1.5 leaves no time"),
+        (lambda f: query(idle_s=float("inf"))(f), "idle_s=inf leaves no time"),
         (lambda f: query(on_disconnect="ignore")(f), 'write "cancel" or "finish"'),
         (lambda f: query("GET /a", 5)(f), "the route 5 is no string"),
         (lambda f: query(mutation(f)), "decorated twice"),

@@ -151,7 +151,7 @@ cdef object read_union(Reader* r, FieldTable field, const uint8_t* p, const uint
         p = read_length(r, p, end, &length)
         if at != i:
             if at >= 0:
-                discard_member(r, <FieldTable>union.fields[at], b"".join(chunks), first, depth)
+                discard_member(r, <FieldTable>union.fields[at], joined(r, chunks, first, depth), first, depth)
                 chunks.clear()
             first = p - r.start + r.shift
         at = i
@@ -159,7 +159,7 @@ cdef object read_union(Reader* r, FieldTable field, const uint8_t* p, const uint
         p += length
     if at < 0:
         return None
-    return read_joined(r, <FieldTable>union.fields[at], b"".join(chunks), first, depth + 1)
+    return read_joined(r, <FieldTable>union.fields[at], joined(r, chunks, first, depth), first, depth + 1)
 
 
 cdef int discard_member(Reader* r, FieldTable member, bytes data, Py_ssize_t first, int depth) except -1:
@@ -169,6 +169,31 @@ cdef int discard_member(Reader* r, FieldTable member, bytes data, Py_ssize_t fir
     except InvalidInput:
         pass
     return 0
+
+
+cdef bytes joined(Reader* r, list chunks, Py_ssize_t first, int depth):
+    """The occurrences of a field as one. Each must be whole: what one leaves open the next must not close."""
+    cdef const uint8_t* start = r.start
+    cdef Py_ssize_t shift = r.shift
+    cdef const uint8_t* p
+    cdef const uint8_t* end
+    cdef uint32_t number
+    cdef int wire
+    cdef bytes chunk
+    if len(chunks) == 1:
+        return <bytes>chunks[0]
+    r.shift = first
+    try:
+        for chunk in chunks:
+            p = r.start = <const uint8_t*>PyBytes_AS_STRING(chunk)
+            end = p + PyBytes_GET_SIZE(chunk)
+            while p < end:
+                p = read_tag(r, p, end, &number, &wire)
+                p = skip(r, p, end, number, wire, depth)
+    finally:
+        r.start = start
+        r.shift = shift
+    return b"".join(chunks)
 
 
 cdef object read_joined(Reader* r, FieldTable field, bytes data, Py_ssize_t first, int depth):
@@ -383,8 +408,8 @@ cdef int settle(Reader* r, FieldTable field, PyObject** slot, Piece* piece, int 
     if slot[0] == NULL:
         value = read_submessage(r, field, piece.data, piece.data + piece.length, depth)
     else:
-        joined = b"".join(<list>slot[0])
-        value = read_joined(r, field, joined, piece.data - r.start + r.shift, depth)
+        first = piece.data - r.start + r.shift
+        value = read_joined(r, field, joined(r, <list>slot[0], first, depth), first, depth)
         Py_XDECREF(slot[0])
         slot[0] = NULL
     if value is not None:

@@ -216,7 +216,10 @@ def _success(method: Method, components: Components) -> dict[str, Any]:
             "content": {
                 "application/x-ndjson": media,
                 "text/event-stream": {
-                    "schema": {"type": "string", "description": "The same values, one in each `data:`."}
+                    "schema": {
+                        "type": "string",
+                        "description": "The same values, one in each `data:`, then an event `end` or `failure`.",
+                    }
                 },
             },
         }

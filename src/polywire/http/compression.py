@@ -69,44 +69,52 @@ def decompress(coding: str, data: bytes, limit_bytes: int) -> bytes:
 
 def _inflate_gzip(data: bytes, limit_bytes: int) -> bytes:
     parts: list[bytes] = []
-    total = members = 0
-    while data:
+    total = members = position = 0
+    chunk = b""
+    while chunk or position < len(data):
         members = _one_more(members)
         inflater = zlib.decompressobj(wbits=31)
         while not inflater.eof:
-            part = inflater.decompress(data, _STEP)
-            data = inflater.unconsumed_tail
+            if not chunk:
+                # In pieces: what a member leaves over is copied, and there may be many members.
+                chunk = data[position : position + _STEP]
+                position += len(chunk)
+            part = inflater.decompress(chunk, _STEP)
+            if not part and not chunk and not inflater.eof:
+                raise EOFError
+            chunk = inflater.unconsumed_tail
             total += len(part)
             if total > limit_bytes:
                 raise _too_large(limit_bytes)
             parts.append(part)
-            if not inflater.eof and not part and not data:
-                raise EOFError
-        data = inflater.unused_data
+        chunk = inflater.unused_data
     return b"".join(parts)
 
 
 def _inflate_zstd(data: bytes, limit_bytes: int) -> bytes:
     zstd = _zstd()
     parts: list[bytes] = []
-    total = members = 0
+    total = members = position = 0
+    chunk = b""
     # A window of 8 MiB is what RFC 9659 lets a peer ask for.
     options = {zstd.DecompressionParameter.window_log_max: 23}
     try:
-        while data:
+        while chunk or position < len(data):
             members = _one_more(members)
             inflater = zstd.ZstdDecompressor(options=options)
-            chunk = data
             while not inflater.eof:
+                if not chunk and inflater.needs_input:
+                    chunk = data[position : position + _STEP]
+                    position += len(chunk)
+                    if not chunk:
+                        raise EOFError
                 part = inflater.decompress(chunk, _STEP)
                 chunk = b""
                 total += len(part)
                 if total > limit_bytes:
                     raise _too_large(limit_bytes)
                 parts.append(part)
-                if not inflater.eof and not part and inflater.needs_input:
-                    raise EOFError
-            data = inflater.unused_data
+            chunk = inflater.unused_data
     except zstd.ZstdError as error:
         raise MalformedInput("the body is not valid zstd") from error
     return b"".join(parts)

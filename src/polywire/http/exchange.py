@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from polywire.errors import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, ResourceExhausted, RpcError, Unimplemented
 from polywire.http.compression import ACCEPTED, SMALLEST_COMPRESSED_BYTES, choose_coding, compress, decompress
 from polywire.request_id import request_id
+from polywire.tasks.eager import Waiter
 
 if TYPE_CHECKING:
     from polywire.wire.headers import HeaderBlock, Headers
@@ -24,7 +25,7 @@ class Gone(ConnectionError):
 
 
 class Observer(Protocol):
-    """Told once when an answer is complete (or broken off, with status 499): counters and the access log."""
+    """Told once when an answer is complete, or broken off by either side: counters and the access log."""
 
     def __call__(self, exchange: Exchange) -> None: ...
 
@@ -55,7 +56,7 @@ class Exchange:
 
     query = ""
     status = 0
-    """Of the answer; 0 before there is one, 499 where the peer left first."""
+    """Of the answer; 0 before there is one, 499 where the peer left first, 500 where we broke off first."""
     sent_body_bytes = 0
     variables: list[str]
     """The values of the path's variables, in order; set where a route matched."""
@@ -65,8 +66,8 @@ class Exchange:
     gathering: Gathering | None = None
     """The body that `collect` waits for; None while it waits for none."""
     _on_gone: Callable[[], None] | None = None
-    _readable: asyncio.Future[None] | None = None
-    _drained: asyncio.Future[None] | None = None
+    _readable: Waiter | None = None
+    _drained: Waiter | None = None
 
     def __init__(self, sink: Sink, peer: Any, observer: Observer | None = None) -> None:
         # Defaults stand in the class: this runs for every request.
@@ -181,23 +182,35 @@ class Exchange:
 
         Raises Gone if the peer leaves. Cancelled, nothing is lost.
         """
-        sink = self.sink
         while True:
-            part = sink.take()
-            if part:
-                sink.grant(len(part))
+            part = self.take()
+            if part is not None:
                 return part
-            if sink.ended:
-                return b""
-            if self._gone or sink.closed:
-                raise Gone("the peer has left")
+            await self.readable()
+
+    def take(self) -> bytes | None:
+        """As `read`, without waiting: None where nothing is here; then `readable` is to be awaited before the next."""
+        sink = self.sink
+        part = sink.take()
+        if part:
+            sink.grant(len(part))
+            return part
+        if sink.ended:
+            return part
+        if self._gone or sink.closed:
+            raise Gone("the peer has left")
+        return None
+
+    def readable(self) -> Waiter:
+        """Await it for news of the body: more of it, its end, or that the peer has left."""
+        waiter = self._readable
+        if waiter is None:
+            waiter = self._readable = Waiter(asyncio.get_running_loop())
+            sink = self.sink
             sink.receiver = self
-            sink.grant(0)
-            self._readable = asyncio.get_running_loop().create_future()
-            try:
-                await self._readable
-            finally:
-                self._readable = None
+            sink.body_timed = False
+            sink.grant(0)  # asks for the body where the peer waits to be asked
+        return waiter
 
     # -- the answer
 
@@ -249,26 +262,31 @@ class Exchange:
 
     async def drain(self) -> None:
         """Wait until the peer has taken enough of what is queued. Raises Gone if it leaves."""
-        if self._gone or self.sink.closed:
-            raise Gone("the peer has left")
-        if not self._blocked:
-            return
-        self._drained = asyncio.get_running_loop().create_future()
-        try:
+        while True:
+            if self._gone or self.sink.closed:
+                raise Gone("the peer has left")
+            if not self._blocked:
+                return
+            if self._drained is None:
+                self._drained = Waiter(asyncio.get_running_loop())
             await self._drained
-        finally:
-            self._drained = None
 
     def finish(self, trailers: HeaderBlock | None = None) -> None:
         """End a streamed answer."""
         self.sink.send_end(trailers)
-        observer, self._observer = self._observer, None
-        if observer is not None:
-            observer(self)
+        self._observed()
 
     def reset(self, code: int) -> None:
         """Break the exchange off with an error code of RFC 9113 §7; HTTP/1.1 closes the connection."""
+        self.gathering = None
+        self.status = self.status or 500
         self.sink.reset(code)
+        self._observed()
+
+    def _observed(self) -> None:
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer(self)
 
     # -- what the engine tells
 
@@ -281,29 +299,28 @@ class Exchange:
         self.sink.receiver = self
 
     def on_readable(self) -> None:
-        if self.gathering is not None:
+        if self._readable is not None:
+            self._readable.wake()
+        elif self.gathering is not None:
             self._gather(self.gathering)
-        elif self._readable is not None and not self._readable.done():
-            self._readable.set_result(None)
 
     def on_writable(self) -> None:
         self._blocked = False
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        if self._drained is not None:
+            self._drained.wake()
 
     def on_gone(self) -> None:
         self._gone = True
         self.gathering = None
-        for waiter in (self._readable, self._drained):
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(Gone("the peer has left"))
-        observer, self._observer = self._observer, None
-        if observer is not None:
-            self.status = self.status or 499
-            observer(self)
+        self.status = self.status or 499
+        self._observed()
         if self._on_gone is not None:
+            # First, so that a call that is cancelled hears of that rather than of Gone.
             on_gone, self._on_gone = self._on_gone, None
             on_gone()
+        for waiter in (self._readable, self._drained):
+            if waiter is not None:
+                waiter.wake()
 
 
 def _too_large(limit_bytes: int) -> ResourceExhausted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -52,7 +52,20 @@ class Operations:
         exchange.respond(200, _JSON, b'{"status":"ok"}')
 
     def metrics(self, exchange: Exchange) -> None:
-        exchange.respond(200, _METRICS, self._metrics.render())
+        """The counters of this process, or of all workers where there are several; 503 if those cannot be asked."""
+        gather = self._metrics.gather
+        if gather is None:
+            exchange.respond(200, _METRICS, self._metrics.render())
+        else:
+            self._keep(asyncio.get_running_loop().create_task(self._gather_then(exchange, gather)))
+
+    async def _gather_then(self, exchange: Exchange, gather: Callable[[], Awaitable[bytes | None]]) -> None:
+        text = await gather()
+        if text is None:
+            # A part of the sum would look as if counters had gone down.
+            exchange.respond(503, _JSON, b'{"status":"unavailable"}')
+        else:
+            exchange.respond(200, _METRICS, text)
 
     async def close(self) -> None:
         """Wait for probes that are being answered. Their time is bounded by the checks' time-outs."""
@@ -64,7 +77,9 @@ class Operations:
         if report is not None:
             send(exchange, report)
             return
-        task = asyncio.get_running_loop().create_task(self._report_then(exchange, send))
+        self._keep(asyncio.get_running_loop().create_task(self._report_then(exchange, send)))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._waiting.add(task)
         task.add_done_callback(self._waiting.discard)
 

@@ -10,6 +10,7 @@ from polywire.errors import UNSUPPORTED_MEDIA_TYPE, Internal, MalformedInput, Rp
 from polywire.http.exchange import Exchange, Observer
 from polywire.http.router import Router
 from polywire.protocols.docs_page.endpoints import docs_endpoints
+from polywire.protocols.files import FileServer
 from polywire.protocols.grpc.server import GrpcServer
 from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
@@ -44,6 +45,7 @@ class Site:
     def __init__(self, app: App, observers: Iterable[Observer] = ()) -> None:
         self.app = app
         self._observers = list(observers)
+        self.drain_s = app.drain_s
         self.metrics = Metrics()
         self._statuses = self.metrics.http_statuses
         self.health = Health(
@@ -64,15 +66,20 @@ class Site:
         self._operations = Operations(self.health, self.metrics)
         for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():
             self.add_endpoint("GET", path, endpoint)
+        self._files = [FileServer(route, self.runtime.pool) for route in app.file_routes]
+        for files in self._files:
+            self.add_endpoint("GET", files.route.template, files)
 
     def add_endpoint(self, verb: str, path: str, endpoint: Endpoint) -> None:
-        """Answer a fixed path outside of every service. Raises ValueError where a route has it already."""
+        """Answer a path outside of every service. Raises ValueError where a route has it already."""
         self._router.add(verb, path, endpoint)
 
     async def start(self) -> None:
         """Run the app's start hooks. Raises what they raise; `stop` must be awaited all the same."""
         self.runtime.start()
         await run_hooks(self.app.start_hooks)
+        for files in self._files:
+            files.check()
 
     async def stop(self) -> None:
         """Cancel the calls that are left, then run the app's stop hooks, the last registered first.
@@ -80,6 +87,8 @@ class Site:
         All of them run; the first error is raised at the end.
         """
         await self.runtime.stop()
+        for files in self._files:
+            await files.close()
         # Checks that are under way look at what the hooks are about to close.
         await self._operations.close()
         await run_every_hook(reversed(self.app.stop_hooks))
@@ -112,6 +121,13 @@ class Site:
         except Exception:
             self._broken(exchange)
 
+    def on_refused(self, peer: Peer, sink: Sink, status: int, body_bytes: int) -> None:
+        """Count a request that the engine has answered by itself, and tell the observers."""
+        exchange = Exchange(sink, peer)
+        exchange.status = status
+        exchange.sent_body_bytes = body_bytes
+        self._observe(exchange)
+
     def _broken(self, exchange: Exchange) -> None:
         """An exception that no call answers for: it must not cost the connection, on which others wait."""
         name = f"{exchange.method} {exchange.path!r:.200}"
@@ -124,6 +140,10 @@ class Site:
 
     def _unrouted(self, exchange: Exchange, error: RpcError) -> None:
         path = exchange.path
+        if exchange.method == "CONNECT":
+            # An extended one (RFC 8441 §3); an Upgrade that nobody takes up is an ordinary GET (RFC 9110 §7.8).
+            respond_error(exchange, Unimplemented("no tunnel of this kind is offered here"))
+            return
         if exchange.method == "OPTIONS":
             allowed = ["OPTIONS"] if path == "*" else self._router.allowed(path)
             if allowed:

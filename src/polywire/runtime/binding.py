@@ -10,17 +10,23 @@ from typing import Any
 from polywire.runtime.call import Call
 from polywire.runtime.metrics import MethodMetrics
 from polywire.runtime.pool import ThreadPool
-from polywire.schema.types import Method
+from polywire.schema.types import Method, Shape
 from polywire.service.interceptor import Interceptor, Invoke
 
 
 class Binding:
     """One method as one protocol offers it."""
 
-    __slots__ = ("finish_on_disconnect", "invoke", "method", "protocol", "record", "timeout_s")
+    __slots__ = ("finish_on_disconnect", "idle_s", "invoke", "method", "protocol", "record", "timeout_s")
 
     def __init__(
-        self, method: Method, protocol: str, invoke: Invoke, metrics: MethodMetrics, default_deadline_s: float | None
+        self,
+        method: Method,
+        protocol: str,
+        invoke: Invoke,
+        metrics: MethodMetrics,
+        default_deadline_s: float | None,
+        idle_s: float | None,
     ) -> None:
         self.method = method
         self.protocol = protocol
@@ -32,6 +38,7 @@ class Binding:
             # A stream may well be meant to last: its deadline comes from its caller or its declaration only.
             default_deadline_s = None
         self.timeout_s = default_deadline_s
+        self.idle_s = None if method.shape is Shape.UNARY else method.idle_s or idle_s
         self.finish_on_disconnect = method.finish_on_disconnect
 
 

@@ -8,26 +8,54 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 from polywire.errors import Code, RpcError
-from polywire.runtime._eager import CURRENT_CALL
 from polywire.runtime.metadata import Metadata, MutableMetadata
+from polywire.tasks.eager import CURRENT_CALL
 
 if TYPE_CHECKING:
     import asyncio
+    from datetime import datetime
 
     from polywire.runtime.binding import Binding
     from polywire.schema.types import Method
 
 
 @dataclass(frozen=True, slots=True)
+class TlsIdentity:
+    """Who the peer has proved to be by its client certificate, which an authority that we trust has signed."""
+
+    common_name: str | None
+    """Of the subject."""
+    dns: tuple[str, ...]
+    """Subject alternative names, by their kind (RFC 5280 §4.2.1.6)."""
+    uris: tuple[str, ...]
+    """`spiffe://…` among them."""
+    emails: tuple[str, ...]
+    ips: tuple[str, ...]
+    serial: str
+    """In hexadecimal, upper case."""
+    sha256: str
+    """Fingerprint of the certificate, in hexadecimal, lower case."""
+    not_after: datetime
+    """When it expires, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end of the connection."""
+    """Who is at the other end of the connection, or for whom a trusted proxy there speaks."""
 
     address: str
-    """IP address, or path of a Unix socket; "" where unknown."""
+    """IP address, or path of a Unix socket (`unix` where it has none); "" where unknown."""
     port: int = 0
     tls_version: str | None = None
     """`TLSv1.3`; None in clear."""
     tls_cipher: str | None = None
+    server_name: str | None = None
+    """The name that the peer asked for in its TLS handshake (SNI)."""
+    identity: TlsIdentity | None = None
+    """None where it showed no certificate; always so where the server does not ask for one."""
+    via: Peer | None = None
+    """The trusted proxy on whose word address and port are believed: the other end of the connection; None: no proxy.
+    Where it spoke in the request (`Forwarded`) TLS and identity are its own, and stand there."""
 
 
 UNKNOWN_PEER = Peer("")
@@ -66,6 +94,13 @@ class Call:
     done: Callable[[Call, Any, RpcError | None], None]
     """Set when the call is dispatched or rejected."""
     timer_slot: int | None = None
+    moved = 0
+    """Messages of a stream so far, both ways; counted where something looks at it."""
+    still: tuple[int, float]
+    """`moved` when it was last seen to change, and when that was; kept where the stream has an idle time-out."""
+    send_head: Callable[[], None] | None = None
+    """Set by protocols whose streams can send what comes before the first message by itself."""
+    _resume_after: str | None = None
     _response_metadata: MutableMetadata | None = None
     _trailers: MutableMetadata | None = None
     _callbacks: list[Callable[[Call, RpcError | None], None]] | None = None
@@ -117,6 +152,32 @@ class Call:
         if self._trailers is None:
             self._trailers = MutableMetadata()
         return self._trailers
+
+    @property
+    def resume_after(self) -> str | None:
+        """The position of the last item that the caller has seen, to go on after; None: from the beginning.
+
+        It is what an earlier `Tracked` item told, or whatever a caller made up: text of the `last-event-id` field, in
+        UTF-8 (WHATWG HTML §9.2.3).
+        """
+        if self._resume_after is not None:
+            return self._resume_after
+        told = self.metadata.get("last-event-id")
+        if told is None or told.isascii():
+            return told
+        try:
+            return told.encode("latin-1").decode()
+        except UnicodeError:
+            return told
+
+    def send_metadata(self) -> None:
+        """Send `response_metadata` now, before the first message of a stream; the caller learns that it was accepted.
+
+        Does nothing where it has been sent, or where the protocol sends it only with the answer. From then on an error
+        can no longer be an HTTP status.
+        """
+        if self.send_head is not None:
+            self.send_head()
 
     def remaining_s(self) -> float | None:
         """Seconds until the deadline, not below 0; None: no deadline."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from time import monotonic_ns
-from typing import Any
+from time import monotonic, monotonic_ns
+from typing import Any, Protocol
 
 from polywire.errors import (
     Cancelled,
@@ -16,14 +16,16 @@ from polywire.errors import (
     RpcError,
     Unavailable,
 )
-from polywire.runtime._eager import EagerRunner
 from polywire.runtime.binding import Binding, compose
 from polywire.runtime.call import Call
 from polywire.runtime.deadlines import DeadlineWheel
+from polywire.runtime.heartbeats import Heartbeats
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.pool import ThreadPool
 from polywire.schema.types import Method
 from polywire.service.app import App
+from polywire.service.tracked import Tracked
+from polywire.tasks.eager import EagerRunner
 
 logger = logging.getLogger("polywire")
 
@@ -33,8 +35,18 @@ Done = Callable[[Call, Any, RpcError | None], None]
 It encodes before it sends anything: if it raises, nothing has gone out, and it is called again with an INTERNAL error.
 For server streams it is called once at the end, with no value.
 """
-Emit = Callable[[Call, Any], bool]
-"""emit(call, item): encode and send one item of a stream; False: await `drained` before the next."""
+
+IDLE = "IDLE"
+"""The reason where a stream ended because it stood still."""
+
+
+class Emit(Protocol):
+    """Encodes and sends one item of a stream; False: `drained` must be awaited before the next.
+
+    id: the item's position, where the method tells positions.
+    """
+
+    def __call__(self, call: Call, item: Any, id: str | None = None, /) -> bool: ...
 
 
 class Runtime:
@@ -48,6 +60,8 @@ class Runtime:
         """Calls that have a task: what draining waits for."""
         self._runner: EagerRunner | None = None
         self._wheel: DeadlineWheel | None = None
+        self.heartbeats: Heartbeats
+        """From `start` on."""
         self._begin = _not_started
         self._on_finish = self._finish
 
@@ -56,6 +70,7 @@ class Runtime:
         self._runner = EagerRunner(loop)
         self._begin = self._runner.start
         self._wheel = DeadlineWheel(loop, self._expire)
+        self.heartbeats = Heartbeats(loop, self.app.heartbeat_s)
 
     async def stop(self) -> None:
         """Cancel what still runs, with UNAVAILABLE, and wait until it has ended."""
@@ -67,6 +82,7 @@ class Runtime:
         self.pool.close()
         if self._wheel is not None:
             self._wheel.close()
+            self.heartbeats.close()
         if self._runner is not None:
             self._runner.close()
 
@@ -78,7 +94,8 @@ class Runtime:
         """
         invoke = compose(method, instance, () if own else self.app.interceptors, self.pool)
         metrics = self.metrics.method(method.full_name, protocol)
-        return Binding(method, protocol, invoke, metrics, self.app.default_deadline_s)
+        idle_s = None if own else self.app.stream_idle_s
+        return Binding(method, protocol, invoke, metrics, self.app.default_deadline_s, idle_s)
 
     def await_input(self, call: Call, done: Done) -> None:
         """Let the deadline of a call run while its input is still on the way; `dispatch` or `reject` comes later.
@@ -111,14 +128,42 @@ class Runtime:
         if call.timer_slot is not None and self._wheel is not None:
             self._wheel.remove(call)
         call.done = done
-        if self._begin(_stream(call, emit, drained), call, self._on_finish):
+        binding = call.binding
+        if binding.method.tracked:
+            stream = _tracked_stream(call, emit, drained)
+        elif binding.idle_s is not None:
+            stream = _counted_stream(call, emit, drained)
+        else:
+            stream = _stream(call, emit, drained)
+        if self._begin(stream, call, self._on_finish):
             self._suspended(call)
 
     def _suspended(self, call: Call) -> None:
         self.suspended.add(call)
+        idle_s = call.binding.idle_s
+        if idle_s is not None:
+            call.still = (call.moved, monotonic())
+            self._arm_idle(call, idle_s)
+        elif self._wheel is not None:
+            deadline = call.deadline
+            if deadline is not None:
+                self._wheel.add(call, deadline)
+
+    def _arm_idle(self, call: Call, idle_s: float) -> None:
+        """Look again after half the idle time-out, or at the deadline if that is nearer."""
+        assert self._wheel is not None
+        due = monotonic() + idle_s / 2
         deadline = call.deadline
-        if deadline is not None and self._wheel is not None:
-            self._wheel.add(call, deadline)
+        self._wheel.add(call, due if deadline is None else min(due, deadline))
+
+    def _stands_still(self, call: Call, idle_s: float) -> bool:
+        """Whether no message has gone either way for `idle_s`."""
+        moved, since = call.still
+        now = monotonic()
+        if call.moved != moved:
+            call.still = (call.moved, now)
+            return False
+        return now - since >= idle_s
 
     def reject(self, call: Call, error: Exception, done: Done) -> None:
         """Answer a call that never reached its handler, because its input was refused."""
@@ -149,9 +194,17 @@ class Runtime:
             self._answer(call, value, exc)
 
     def _expire(self, call: Call) -> None:
+        idle_s = call.binding.idle_s
+        deadline = call.deadline
+        error = DeadlineExceeded("the deadline has passed")
+        if idle_s is not None and call.task is not None and (deadline is None or monotonic() < deadline):
+            if not self._stands_still(call, idle_s):
+                self._arm_idle(call, idle_s)
+                return
+            error = DeadlineExceeded(f"no message for {idle_s:g} s", reason=IDLE)
         # The caller is answered now, whatever the handler makes of its cancellation; a thread cannot be stopped at all.
         if not call.answered:
-            self._answer(call, None, DeadlineExceeded("the deadline has passed"))
+            self._answer(call, None, error)
         call.cancel(Code.DEADLINE_EXCEEDED)
 
     def _answer(self, call: Call, value: Any, exc: BaseException | None) -> None:
@@ -219,7 +272,35 @@ async def _stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]
             if not emit(call, item):
                 await drained()
     finally:
-        # A generator's own finally runs here, not when the collector gets round to it.
-        close = getattr(items, "aclose", None)
-        if close is not None:
-            await close()
+        await _close(items)
+
+
+async def _counted_stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:
+    items: AsyncIterator[Any] = await call.binding.invoke(call)
+    try:
+        async for item in items:
+            call.moved += 1
+            if not emit(call, item):
+                await drained()
+    finally:
+        await _close(items)
+
+
+async def _tracked_stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:
+    items: AsyncIterator[Tracked[Any]] = await call.binding.invoke(call)
+    try:
+        async for item in items:
+            if type(item) is not Tracked:
+                raise TypeError(f"{call.method.full_name} yielded {type(item).__name__}, declared is Tracked[...]")
+            call.moved += 1
+            if not emit(call, item.value, item.id):
+                await drained()
+    finally:
+        await _close(items)
+
+
+async def _close(items: Any) -> None:
+    # A generator's own finally runs here, not when the collector gets round to it.
+    close = getattr(items, "aclose", None)
+    if close is not None:
+        await close()

@@ -230,6 +230,10 @@ class Method:
     """Takes an idempotency key; queries never need one."""
     deadline_s: float | None = None
     """The method's own default deadline in seconds; None: the app's."""
+    idle_s: float | None = None
+    """How long a stream may stand still, in seconds; None: the app's."""
+    tracked: bool = False
+    """Each item of the streamed result is a `Tracked`: its position and its value."""
     finish_on_disconnect: bool = False
     is_async: bool = True
     """False: a plain function, run in the thread pool."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
 from polywire.schema.errors import SchemaError
 from polywire.schema.message import where
-from polywire.schema.types import MessageType, ServiceType
+from polywire.schema.types import MessageType, MethodKind, ServiceType
 from polywire.schema.walk import reachable
 from polywire.service.interceptor import Interceptor
-from polywire.service.routes import route_key
+from polywire.service.routes import parse_route, route_key
 from polywire.service.service import Service
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
@@ -38,6 +39,21 @@ class HealthCheck:
     timeout_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class FileRoute:
+    """A directory whose files are served beneath a path."""
+
+    path: str
+    """Without a slash at its end."""
+    directory: str
+    trusted: bool
+    """Nobody can put a file there but the application's makers."""
+
+    @property
+    def template(self) -> str:
+        return f"{self.path}/{{path*}}"
+
+
 class App:
     """Services, options, hooks and health checks.
 
@@ -46,6 +62,9 @@ class App:
     version: of the application, in health and OpenAPI.
     interceptors: around every call, the first outermost.
     default_deadline_s: seconds a call may take when neither its caller nor its method says; None: for ever.
+    stream_idle_s: seconds a stream may stand still, no message going either way, where its method does not say; then
+    it ends as DEADLINE_EXCEEDED. None: for ever.
+    heartbeat_s: seconds of silence after which a stream over SSE gets a comment, so that no proxy cuts it.
     max_request_bytes: the largest message taken, after decompression; 4 MiB by default, as in gRPC.
     thread_pool_size: threads for methods that are plain functions.
     drain_s: seconds that calls under way are given at the end before they are cancelled.
@@ -62,6 +81,8 @@ class App:
         version: str = "0",
         interceptors: Iterable[Interceptor] = (),
         default_deadline_s: float | None = 30.0,
+        stream_idle_s: float | None = None,
+        heartbeat_s: float = 15.0,
         max_request_bytes: int = 4 * 1024 * 1024,
         thread_pool_size: int = 32,
         drain_s: float = 30.0,
@@ -73,12 +94,17 @@ class App:
         self.version = version
         self.interceptors = tuple(interceptors)
         self.default_deadline_s = default_deadline_s
+        self.stream_idle_s = stream_idle_s
+        self.heartbeat_s = heartbeat_s
         self.max_request_bytes = max_request_bytes
         self.thread_pool_size = thread_pool_size
         self.drain_s = drain_s
         self.environment = environment
         if default_deadline_s is not None:
             _check_above_zero("default_deadline_s", default_deadline_s)
+        if stream_idle_s is not None:
+            _check_above_zero("stream_idle_s", stream_idle_s)
+        _check_above_zero("heartbeat_s", heartbeat_s)
         _check_above_zero("max_request_bytes", max_request_bytes)
         _check_above_zero("thread_pool_size", thread_pool_size)
         if not 0 <= drain_s < math.inf:
@@ -89,6 +115,7 @@ class App:
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
         self.checks: dict[str, HealthCheck] = {}
+        self.file_routes: list[FileRoute] = []
 
     def on_start(self, function: Hook, /) -> Hook:
         """Decorates what runs before anything is served, in order, sync or async; an error stops the start."""
@@ -99,6 +126,29 @@ class App:
         """Decorates what runs after the last call, in reverse order, sync or async."""
         self.stop_hooks.append(_callable(function, "on_stop"))
         return function
+
+    def files(self, path: str, directory: str | os.PathLike[str], *, trusted: bool = False) -> None:
+        """Serve the files of a directory, and of those within it, by GET and HEAD beneath a path.
+
+        With `Range`, `ETag`, `Last-Modified` and the conditions of RFC 9110 §13. Names that begin with a dot and
+        symbolic links are not served, directories are not listed. No interceptor is asked: whoever reaches the server
+        can read them.
+
+        path: `/v1/files`. directory: must be there once the start hooks have run.
+        trusted: False: browsers are told to save what could run in them (HTML, SVG) and get no scripts, for a
+        directory that users upload into. True: everything is sent as what its name says, for pages of your own.
+
+        Raises SchemaError for a path that is none, or is taken.
+        """
+        place = f"App.files({path!r})"
+        path = path.rstrip("/")
+        route = parse_route(f"GET {path}/{{path*}}", MethodKind.QUERY, place)
+        if len(route.parameters) != 1:
+            raise SchemaError(place, "the path has a parameter", 'write it like "/v1/files"')
+        taken = {route_key(other) for service, _ in self.services for m in service.methods for other in m.routes}
+        if route_key(route) in taken or any(other.path == path for other in self.file_routes):
+            raise SchemaError(place, f"the route 'GET {route.template}' is taken already", "change one path")
+        self.file_routes.append(FileRoute(path, os.fspath(directory), trusted))
 
     def check(self, name: str, *, timeout_s: float = 2.0) -> Callable[[Hook], Hook]:
         """Decorates a health check: sync or async, healthy unless it raises.

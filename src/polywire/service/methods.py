@@ -22,6 +22,7 @@ from polywire.schema.values import Extras, strip
 from polywire.schema.well_known import EMPTY
 from polywire.service.operations import Operation
 from polywire.service.routes import check_parameters, parse_route
+from polywire.service.tracked import Tracked
 
 _STREAMS: Final = frozenset(
     {collections.abc.AsyncIterator, collections.abc.AsyncIterable, collections.abc.AsyncGenerator}
@@ -57,7 +58,7 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
         raise SchemaError(where, f"{name!r} is no name for a method", 'write it like name="GetUser"')
     reading = _Signature(owner, function, where, name)
     input_ = reading.input()
-    output, form, streams_out = reading.output()
+    output, form, streams_out, tracked = reading.output()
     shape = {
         (False, False): Shape.UNARY,
         (False, True): Shape.SERVER_STREAM,
@@ -66,6 +67,8 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
     }[input_.stream_argument is not None, streams_out]
     if operation.status == 204 and form is not ResultForm.EMPTY:
         raise SchemaError(where, "status=204 has no body, and the method returns something", "return None")
+    if operation.idle_s is not None and shape is Shape.UNARY:
+        raise SchemaError(where, "idle_s is for streams", "limit a single answer by deadline_s")
     if operation.idempotent and shape is not Shape.UNARY:
         raise SchemaError(where, "idempotent=True needs one request and one answer", "leave it out of a stream")
     routes = []
@@ -91,6 +94,8 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
         operation.status,
         operation.idempotent,
         operation.deadline_s,
+        operation.idle_s,
+        tracked,
         operation.on_disconnect == "finish",
         is_async,
         function,
@@ -147,7 +152,8 @@ class _Signature:
             )
         return _Input(self._read(arguments[0]), None, name)
 
-    def output(self) -> tuple[MessageType, ResultForm, bool]:
+    def output(self) -> tuple[MessageType, ResultForm, bool, bool]:
+        """The message of the result, its form, whether it is a stream, and whether that tells positions."""
         if self._result is inspect.Signature.empty:
             raise SchemaError(self._where, "it does not say what it returns", "write `-> User`, or `-> None`")
         hint = self._resolve(self._result, self._where + RESULT)
@@ -157,6 +163,7 @@ class _Signature:
                 self._where, "a stream is asynchronous", "write `async def` and `-> AsyncIterator[...]`, and yield"
             )
         streams = origin in _STREAMS
+        tracked = False
         if streams:
             arguments = typing.get_args(hint)
             if not arguments:
@@ -164,17 +171,26 @@ class _Signature:
                     self._where, "a plain AsyncIterator does not say what it yields", "write AsyncIterator[User]"
                 )
             hint = arguments[0]
+            if hint is Tracked:
+                raise SchemaError(self._where, "Tracked does not say of what", "write AsyncIterator[Tracked[User]]")
+            if typing.get_origin(hint) is Tracked:
+                tracked = True
+                (hint,) = typing.get_args(hint)
             if hint in (None, type(None)):
                 raise SchemaError(self._where, "a stream of None carries nothing", "yield a Message")
         elif inspect.isasyncgenfunction(self._function):
             raise SchemaError(self._where, "it yields, but its result is no stream", "write `-> AsyncIterator[...]`")
         elif inspect.isgeneratorfunction(self._function):
             raise SchemaError(self._where, "it yields, but is no `async def`", "write `async def`")
+        elif typing.get_origin(hint) is Tracked or hint is Tracked:
+            raise SchemaError(
+                self._where, "only an item of a stream has a position", "write AsyncIterator[Tracked[...]]"
+            )
         if hint in (None, type(None)):
-            return EMPTY, ResultForm.EMPTY, False
+            return EMPTY, ResultForm.EMPTY, False, False
         if _is_message(hint):
-            return self._read(hint), ResultForm.MESSAGE, streams
-        return self._wrapped(hint), ResultForm.WRAPPED, streams
+            return self._read(hint), ResultForm.MESSAGE, streams, tracked
+        return self._wrapped(hint), ResultForm.WRAPPED, streams, tracked
 
     def _wrapped(self, hint: Any) -> MessageType:
         bare = strip(hint, Extras())

@@ -26,6 +26,7 @@ class Operation:
     status: int | None
     idempotent: bool
     deadline_s: float | None
+    idle_s: float | None
     on_disconnect: str
 
 
@@ -37,6 +38,7 @@ def query(
     name: str | None = None,
     status: int | None = None,
     deadline_s: float | None = None,
+    idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
 ) -> Callable[[F], F]: ...
 def query(
@@ -44,6 +46,7 @@ def query(
     name: str | None = None,
     status: int | None = None,
     deadline_s: float | None = None,
+    idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
 ) -> Any:
     """Offers a method that changes nothing: it may be a GET, be cached and be retried.
@@ -55,11 +58,13 @@ def query(
     status: REST status of success, 200 to 299; default 200, or 204 where the result is None.
     deadline_s: seconds a call may take, also where its caller asks for more; default: the app's, which a caller may
     exceed.
+    idle_s: seconds that a stream may stand still, no message going either way, before the call ends as
+    DEADLINE_EXCEEDED; held to half as much again. Default: the app's.
     on_disconnect: "cancel" stops the method when its caller leaves, "finish" lets it run on.
 
     Raises SchemaError, at the latest when the class is defined.
     """
-    return _decorate(routes, MethodKind.QUERY, name, status, False, deadline_s, on_disconnect)
+    return _decorate(routes, MethodKind.QUERY, name, status, False, deadline_s, idle_s, on_disconnect)
 
 
 @overload
@@ -71,6 +76,7 @@ def mutation(
     status: int | None = None,
     idempotent: bool = False,
     deadline_s: float | None = None,
+    idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
 ) -> Callable[[F], F]: ...
 def mutation(
@@ -79,13 +85,14 @@ def mutation(
     status: int | None = None,
     idempotent: bool = False,
     deadline_s: float | None = None,
+    idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
 ) -> Any:
     """Offers a method that may change something. As `query`, with POST, PUT, PATCH or DELETE, and:
 
     idempotent: noted in the method's table; no protocol reads idempotency keys yet.
     """
-    return _decorate(routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, on_disconnect)
+    return _decorate(routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, idle_s, on_disconnect)
 
 
 def _decorate(
@@ -95,6 +102,7 @@ def _decorate(
     status: int | None,
     idempotent: bool,
     deadline_s: float | None,
+    idle_s: float | None,
     on_disconnect: str,
 ) -> Any:
     function = None
@@ -108,11 +116,13 @@ def _decorate(
         raise SchemaError(place, f"on_disconnect={on_disconnect!r} means nothing", 'write "cancel" or "finish"')
     if deadline_s is not None and not 0 < deadline_s < math.inf:
         raise SchemaError(place, f"deadline_s={deadline_s!r} leaves no time", "give a number of seconds above 0")
+    if idle_s is not None and not 0 < idle_s < math.inf:
+        raise SchemaError(place, f"idle_s={idle_s!r} leaves no time", "give a number of seconds above 0")
     if status is not None and not 200 <= status <= 299:
         raise SchemaError(
             place, f"status={status!r} is no success", "give one from 200 to 299, and raise errors such as NotFound"
         )
-    operation = Operation(kind, routes, name, status, idempotent, deadline_s, on_disconnect)
+    operation = Operation(kind, routes, name, status, idempotent, deadline_s, idle_s, on_disconnect)
 
     def note(function: Any) -> Any:
         if isinstance(function, staticmethod | classmethod | property) or not callable(function):

@@ -2,5 +2,6 @@
 
 from polywire.testing.client import TestClient
 from polywire.testing.memory import Answer, MemorySink
+from polywire.testing.streams import Event
 
-__all__ = ["Answer", "MemorySink", "TestClient"]
+__all__ = ["Answer", "Event", "MemorySink", "TestClient"]

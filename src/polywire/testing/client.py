@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -13,14 +14,18 @@ from polywire.codec import Format, method_codec
 from polywire.errors import Internal, Unknown
 from polywire.protocols.grpc.framing import frame, read_prefix
 from polywire.protocols.grpc.status import read_status
+from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON
 from polywire.protocols.site import Site
 from polywire.runtime.call import Peer
 from polywire.runtime.health import State
 from polywire.schema.types import Method
 from polywire.service.app import App
 from polywire.testing.memory import Answer, MemorySink
+from polywire.testing.streams import Event, feeding, read_events, read_lines
 
 Pairs = Iterable[tuple[str, str]]
+Params = Sequence[tuple[str, str]] | dict[str, str]
+Items = AsyncIterable[Any] | Iterable[Any]
 
 _CONTENT_TYPES = {Format.PROTOBUF: "application/grpc", Format.PROTO_JSON: "application/grpc+json"}
 
@@ -68,7 +73,7 @@ class TestClient:
         method: str,
         target: str,
         *,
-        params: Sequence[tuple[str, str]] | dict[str, str] | None = None,
+        params: Params | None = None,
         json: Any = msgspec.UNSET,
         body: bytes | None = None,
         headers: Pairs = (),
@@ -86,8 +91,7 @@ class TestClient:
         if json is not msgspec.UNSET:
             body = msgspec.json.encode(json)
             pairs.append(("content-type", "application/json"))
-        if params:
-            target = f"{target}{'&' if '?' in target else '?'}{urlencode(params)}"
+        target = _with_query(target, params)
         sink = self.open(method, target, headers=pairs, body=body, version=version)
         try:
             return await sink.answer()
@@ -103,9 +107,14 @@ class TestClient:
         body: bytes | None = None,
         version: str = "1.1",
         more: bool = False,
+        paused: bool = False,
     ) -> MemorySink:
-        """Start a request and hold its other end: for streams, slow bodies and callers that leave."""
+        """Start a request and hold its other end: for streams, slow bodies and callers that leave.
+
+        more: the body goes on after `body`, by `feed`. paused: nothing of the answer is taken until `resume`.
+        """
         sink = MemorySink(method, target, headers, body, version=version, more=more)
+        sink.paused = paused
         self.site.on_request(self._peer, sink)
         return sink
 
@@ -124,6 +133,81 @@ class TestClient:
     async def delete(self, target: str, **options: Any) -> Answer:
         return await self.request("DELETE", target, **options)
 
+    async def stream(
+        self,
+        method: str,
+        target: str,
+        items: Items | None = None,
+        *,
+        params: Params | None = None,
+        json: Any = msgspec.UNSET,
+        headers: Pairs = (),
+        version: str = "1.1",
+    ) -> AsyncGenerator[Any, None]:
+        """A stream over REST as JSON lines; yields each value as it comes, parsed: of a client stream the one answer.
+
+        items: what a client stream sends, a line each: values that JSON can hold. From an async iterable each is sent
+        when it comes, so that a test may wait for an answer before it sends more.
+
+        Raises the RpcError that the server answers with or breaks the stream off with, of the class that fits its code.
+        Closed early (`aclosing`), it leaves like a caller that hangs up.
+        """
+        pairs = [("accept", f"{NDJSON}, application/json"), *headers]
+        async with aclosing(self._streamed(method, target, items, params, json, pairs, version)) as lines:
+            async for value in lines:
+                yield value
+
+    async def events(
+        self,
+        method: str,
+        target: str,
+        items: Items | None = None,
+        *,
+        after: str | None = None,
+        params: Params | None = None,
+        json: Any = msgspec.UNSET,
+        headers: Pairs = (),
+        version: str = "1.1",
+    ) -> AsyncGenerator[Event, None]:
+        """A stream over REST as server-sent events; yields each `Event` with its value and its position.
+
+        after: the position of the last event seen, sent as Last-Event-ID; None: from the beginning. Otherwise as
+        `stream`.
+        """
+        pairs = [("accept", EVENT_STREAM), *headers]
+        if after is not None:
+            # As browsers send it: in UTF-8 (WHATWG HTML §9.2.3).
+            pairs.append(("last-event-id", after.encode().decode("latin-1")))
+        async with aclosing(self._streamed(method, target, items, params, json, pairs, version)) as events:
+            async for event in events:
+                yield event
+
+    async def _streamed(
+        self,
+        method: str,
+        target: str,
+        items: Items | None,
+        params: Params | None,
+        json: Any,
+        headers: list[tuple[str, str]],
+        version: str,
+    ) -> AsyncGenerator[Any, None]:
+        body = None
+        if items is not None:
+            headers.append(("content-type", NDJSON))
+        elif json is not msgspec.UNSET:
+            body = msgspec.json.encode(json)
+            headers.append(("content-type", "application/json"))
+        target = _with_query(target, params)
+        sink = self.open(method, target, headers=headers, body=body, version=version, more=items is not None)
+        read = read_events if ("accept", EVENT_STREAM) in headers else read_lines
+        try:
+            async with feeding(sink, items, _line):
+                async for value in read(sink):
+                    yield value
+        finally:
+            sink.leave()
+
     # gRPC
 
     async def grpc(
@@ -136,7 +220,8 @@ class TestClient:
     ) -> Any:
         """Call a method with one answer, `user.UserService/GetUser`; gives the result as the handler returned it.
 
-        request: the request message or a dict of its fields, for client streams an iterable of these; None: empty.
+        request: the request message or a dict of its fields; None: empty. For client streams an iterable of these, or
+        an async iterable, of which each is sent when it comes.
         metadata: pairs of text, sent as headers; timeout_s: seconds, sent as grpc-timeout; None: none.
 
         Raises the RpcError that the service answers with, of the class that fits its code, with its reason, details
@@ -162,28 +247,47 @@ class TestClient:
         table = self._methods.get(method)
         if table is None:
             raise LookupError(f"there is no method {method!r}; there are {', '.join(self._methods)}")
-        messages = list(request or ()) if table.shape.client_streaming else [{} if request is None else request]
+        later = isinstance(request, AsyncIterable)
+        messages: list[Any] = []
+        if not table.shape.client_streaming:
+            messages.append({} if request is None else request)
+        elif not later:
+            messages.extend(request or ())
         form, body = _encoded(table, messages)
         decode = method_codec(table, form).decode_result
         headers = [("content-type", _CONTENT_TYPES[form]), ("te", "trailers"), *metadata]
         if timeout_s is not None:
             headers.append(("grpc-timeout", _timeout(timeout_s)))
-        sink = self.open("POST", table.path, headers=headers, body=body, version="2")
-        buffer = bytearray()
+        sink = self.open("POST", table.path, headers=headers, body=body, version="2", more=later)
         try:
-            while part := await sink.received():
-                buffer += part
-                while len(buffer) >= 5:
-                    prefix = read_prefix(buffer, 1 << 30)
-                    end = 5 + prefix.length
-                    if len(buffer) < end:
-                        break
-                    message = bytes(buffer[5:end])
-                    del buffer[:end]
+            async with feeding(sink, request if later else None, lambda message: _encoded(table, [message])[1]):
+                async for message in _messages(sink):
                     yield decode(message)
-            _raise_for_status(await sink.answer())
+                _raise_for_status(await sink.answer())
         finally:
             sink.leave()
+
+
+async def _messages(sink: MemorySink) -> AsyncGenerator[bytes, None]:
+    buffer = bytearray()
+    while part := await sink.received():
+        buffer += part
+        while len(buffer) >= 5:
+            prefix = read_prefix(buffer, 1 << 30)
+            end = 5 + prefix.length
+            if len(buffer) < end:
+                break
+            message = bytes(buffer[5:end])
+            del buffer[:end]
+            yield message
+
+
+def _with_query(target: str, params: Params | None) -> str:
+    return f"{target}{'&' if '?' in target else '?'}{urlencode(params)}" if params else target
+
+
+def _line(value: Any) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
 
 
 def _encoded(table: Method, messages: list[Any]) -> tuple[Format, bytes]:

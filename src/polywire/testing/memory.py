@@ -65,6 +65,7 @@ class MemorySink:
         self.closed = False
         self.buffered_out_bytes = 0
         self.receiver: Receiver | None = None
+        self.body_timed = True
         self.granted_bytes = 0
         self.reset_code: int | None = None
         self.paused = False

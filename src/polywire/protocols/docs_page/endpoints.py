@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from polywire.contract.openapi import openapi
 from polywire.protocols.docs_page import docs_headers, docs_page
-from polywire.schema.types import ServiceType, Shape
 from polywire.wire.headers import HeaderBlock
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ def docs_endpoints(app: App) -> dict[str, Callable[[Exchange], None]]:
 
     @functools.cache
     def document() -> bytes:
-        services = [_answered(service) for service, _ in app.services]
+        services = [service for service, _ in app.services]
         return msgspec.json.encode(openapi(services, title=app.name, version=app.version))
 
     @functools.cache
@@ -41,9 +39,3 @@ def docs_endpoints(app: App) -> dict[str, Callable[[Exchange], None]]:
         exchange.respond(200, headers(), docs_page(), (), None, True)
 
     return {"/openapi.json": show_document, "/docs": show_page}
-
-
-def _answered(service: ServiceType) -> ServiceType:
-    """The service with the routes that REST answers: none of streams."""
-    methods = [method if method.shape is Shape.UNARY else replace(method, routes=()) for method in service.methods]
-    return replace(service, methods=tuple(methods))

@@ -5,10 +5,19 @@ from __future__ import annotations
 import gzip
 from typing import NamedTuple
 
-from polywire.errors import TOO_LARGE, Internal, InvalidArgument, MalformedInput, ResourceExhausted, Unimplemented
+from polywire.errors import (
+    TOO_LARGE,
+    Internal,
+    InvalidArgument,
+    MalformedInput,
+    ResourceExhausted,
+    RpcError,
+    Unimplemented,
+)
 from polywire.http.compression import decompress
 from polywire.http.text_cache import text_cached
 from polywire.runtime.metadata import Metadata
+from polywire.wire.envelope import EnvelopeSplitter, enveloped
 
 PREFIX_BYTES = 5
 ACCEPTED_CODINGS = "identity,gzip"
@@ -21,9 +30,7 @@ class Prefix(NamedTuple):
     length: int
 
 
-def frame(message: bytes) -> bytes:
-    """The message with its prefix, uncompressed."""
-    return len(message).to_bytes(5) + message
+frame = enveloped
 
 
 def frame_gzip(message: bytes) -> bytes:
@@ -35,10 +42,10 @@ def frame_gzip(message: bytes) -> bytes:
 def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
     """The first five bytes. Raises MalformedInput for a bad flag, ResourceExhausted for a message above the limit."""
     if data[0] > 1:
-        raise MalformedInput("the message's compression flag is neither 0 nor 1")
+        raise _bad_flag()
     length = int.from_bytes(data[1:5])
     if length > limit_bytes:
-        raise ResourceExhausted(f"the message is larger than {limit_bytes} bytes ({length})", reason=TOO_LARGE)
+        raise _too_large(limit_bytes, length)
     return Prefix(data[0] == 1, length)
 
 
@@ -61,17 +68,37 @@ def unframe_one(body: bytes, limit_bytes: int, headers: Metadata) -> bytes:
         raise MalformedInput(f"the message ends early: {size - 5} bytes of {prefix.length}")
     if size > 5 + prefix.length:
         raise Unimplemented("a unary call carries one message; more came")
-    return unpack(body[5:], prefix, limit_bytes, headers)
+    return decompressed(body[5:], limit_bytes, headers) if prefix.compressed else body[5:]
 
 
-def unpack(message: bytes, prefix: Prefix, limit_bytes: int, headers: Metadata) -> bytes:
-    """The message's bytes, decompressed by the call's grpc-encoding where its flag says so."""
-    if not prefix.compressed:
-        return message
+def decompressed(message: bytes, limit_bytes: int, headers: Metadata) -> bytes:
+    """The bytes of a message whose flag says that it is compressed: by the call's grpc-encoding."""
     coding = headers.get("grpc-encoding")
     if coding is None or coding == "identity":
         raise Internal("a compressed message came without grpc-encoding")
     return decompress(coding, message, limit_bytes)
+
+
+def message_splitter(limit_bytes: int) -> EnvelopeSplitter:
+    """Splits a client stream into its messages; errors as of `unframe_one`."""
+
+    def explain(problem: str, number: int) -> RpcError:
+        if problem == "flags":
+            return _bad_flag()
+        if problem == "length":
+            return _too_large(limit_bytes, number)
+        where = "a message's prefix" if number < PREFIX_BYTES else "a message"
+        return MalformedInput(f"the stream ends within {where}")
+
+    return EnvelopeSplitter(limit_bytes, explain)
+
+
+def _bad_flag() -> RpcError:
+    return MalformedInput("the message's compression flag is neither 0 nor 1")
+
+
+def _too_large(limit_bytes: int, length: int) -> RpcError:
+    return ResourceExhausted(f"the message is larger than {limit_bytes} bytes ({length})", reason=TOO_LARGE)
 
 
 def accepts_gzip(headers: Metadata) -> bool:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from polywire.codec import Format, method_codec
 from polywire.errors import (
     TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
-    Cancelled,
-    MalformedInput,
     RpcError,
     Unimplemented,
 )
-from polywire.http.exchange import Exchange, Gone
+from polywire.http.exchange import Exchange
 from polywire.protocols.gather import gather
 from polywire.protocols.grpc import framing
-from polywire.protocols.grpc.framing import unframe_one
+from polywire.protocols.grpc.framing import frame, unframe_one
 from polywire.protocols.grpc.health import HealthService
 from polywire.protocols.grpc.reflection import reflection_services
 from polywire.protocols.grpc.status import status_pairs
 from polywire.protocols.rest.errors import respond_error
+from polywire.protocols.streams import MessageReader, Outgoing
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
-from polywire.runtime.metadata import MutableMetadata, error_pairs
+from polywire.runtime.metadata import Metadata, MutableMetadata, error_pairs
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Shape
 from polywire.service import Service
@@ -125,7 +124,8 @@ class Endpoint(ABC):
             self._reject(call, error)
             return
         if self._client_streaming:
-            call.input = MessageReader(exchange, self._decode, self._limit)
+            unpack = partial(self._unpack, call.metadata)
+            call.input = MessageReader(call, exchange, framing.message_splitter(self._limit), self._decode, unpack)
             self._launch(call)
             return
         body = exchange.take_whole(self._most)
@@ -141,6 +141,9 @@ class Endpoint(ABC):
             self._reject(call, error)
             return
         self._launch(call)
+
+    def _unpack(self, headers: Metadata, message: bytes) -> bytes:
+        return framing.decompressed(message, self._limit, headers)
 
     def _reject(self, call: Call, error: RpcError) -> None:
         if error.reason == TOO_LARGE:
@@ -189,29 +192,36 @@ class UnaryEndpoint(Endpoint):
         if len(message) >= framing.SMALLEST_COMPRESSED_BYTES and framing.accepts_gzip(call.metadata):
             exchange.respond(200, self._block_gzip, framing.frame_gzip(message), initial, trailers)
         else:
-            exchange.respond(200, self._block, len(message).to_bytes(5) + message, initial, trailers)
+            exchange.respond(200, self._block, frame(message), initial, trailers)
 
 
 class StreamEndpoint(Endpoint):
-    """Streams in one direction or both. `call.state` is a `Carried`."""
+    """Streams in one direction or both. `call.state` is an `Answering`."""
+
+    def __init__(self, runtime: Runtime, binding: Binding, codec_format: Format, content_type: str) -> None:
+        super().__init__(runtime, binding, codec_format, content_type)
+        self._send = self._emit
 
     def _launch(self, call: Call) -> None:
         exchange: Exchange = call.state
-        call.state = carried = Carried(exchange)
+        call.state = answering = Answering(exchange)
+        call.send_head = partial(self._start, call, answering)
         if self._binding.method.shape.server_streaming:
-            self._runtime.dispatch_stream(call, self._emit, carried.drained, self._done)
+            self._runtime.dispatch_stream(call, self._send, answering.drained, self._done)
         else:
             self._runtime.dispatch(call, self._done)
         if not call.answered and not self._binding.finish_on_disconnect:
             exchange.watch(call.cancel)
 
-    def _emit(self, call: Call, item: Any) -> bool:
-        """Send one message of a streamed answer."""
+    def _emit(self, call: Call, item: Any, id: str | None = None, /) -> bool:
+        """Send one message of a streamed answer; gRPC has no place for its position."""
         message = self._encode(item)
-        carried = self._started(call)
-        if carried.gzip and len(message) >= framing.SMALLEST_COMPRESSED_BYTES:
-            return carried.exchange.write(framing.frame_gzip(message))
-        return carried.exchange.write(framing.frame(message))
+        answering: Answering = call.state
+        if not answering.started:
+            self._start(call, answering)
+        if answering.gzip and len(message) >= framing.SMALLEST_COMPRESSED_BYTES:
+            return answering.exchange.write(framing.frame_gzip(message))
+        return answering.exchange.write(frame(message))
 
     def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
         """The end of the call, with the one answer of a client stream."""
@@ -220,82 +230,35 @@ class StreamEndpoint(Endpoint):
             return
         if not self._binding.method.shape.server_streaming:
             self._emit(call, value)
-        trailers = _OK if call._trailers is None else _ok_with(call._trailers)
-        self._started(call).exchange.finish(trailers)
+        answering: Answering = call.state
+        self._start(call, answering)
+        answering.exchange.finish(_OK if call._trailers is None else _ok_with(call._trailers))
 
     def _fail(self, call: Call, error: RpcError) -> None:
-        carried = call.state
-        if isinstance(carried, Carried) and carried.started:
-            carried.exchange.finish(self._error_block(call, error, False))
+        state: Answering | Exchange = call.state
+        if isinstance(state, Answering) and state.started:
+            state.exchange.finish(self._error_block(call, error, False))
         else:
-            exchange = carried.exchange if isinstance(carried, Carried) else carried
+            exchange = state.exchange if isinstance(state, Answering) else state
             exchange.respond(200, self._error_block(call, error, True), b"")
 
-    def _started(self, call: Call) -> Carried:
+    def _start(self, call: Call, answering: Answering) -> None:
         """Send the initial metadata, the first time."""
-        carried: Carried = call.state
-        if not carried.started:
-            carried.started = True
-            carried.gzip = framing.accepts_gzip(call.metadata)
+        if not answering.started:
+            answering.started = True
+            answering.gzip = framing.accepts_gzip(call.metadata)
             initial = () if call._response_metadata is None else call._response_metadata.wire_items()
-            carried.exchange.start(200, self._block_gzip if carried.gzip else self._block, initial)
-        return carried
+            answering.exchange.start(200, self._block_gzip if answering.gzip else self._block, initial)
 
 
-class Carried:
-    """What a stream keeps about the exchange that carries it."""
+class Answering(Outgoing):
+    """A gRPC answer, and whether its large messages are compressed."""
 
-    __slots__ = ("exchange", "gzip", "started")
+    __slots__ = ("gzip",)
 
     def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
-        self.started = False
+        super().__init__(exchange)
         self.gzip = False
-
-    async def drained(self) -> None:
-        try:
-            await self.exchange.drain()
-        except Gone:
-            # The call is cancelled, or runs on and what it sends goes nowhere; then others must get their turns.
-            await asyncio.sleep(0)
-
-
-class MessageReader:
-    """The messages of a client stream, decoded one at a time; the peer gets credit as they are read."""
-
-    def __init__(self, exchange: Exchange, decode: Callable[[bytes], Any], limit_bytes: int) -> None:
-        self._exchange = exchange
-        self._decode = decode
-        self._limit = limit_bytes
-        self._buffer = bytearray()
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        """Raises StopAsyncIteration at the end, Cancelled if the caller leaves, and what decoding raises."""
-        if not await self._fill(5):
-            if self._buffer:
-                raise MalformedInput("the stream ends within a message's prefix")
-            raise StopAsyncIteration
-        prefix = framing.read_prefix(self._buffer, self._limit)
-        if not await self._fill(5 + prefix.length):
-            raise MalformedInput("the stream ends within a message")
-        message = bytes(self._buffer[5 : 5 + prefix.length])
-        del self._buffer[: 5 + prefix.length]
-        return self._decode(framing.unpack(message, prefix, self._limit, self._exchange.headers))
-
-    async def _fill(self, size: int) -> bool:
-        """Have at least `size` bytes buffered; False: the stream ended before."""
-        while len(self._buffer) < size:
-            try:
-                part = await self._exchange.read()
-            except Gone:
-                raise Cancelled("the caller has left") from None
-            if not part:
-                return False
-            self._buffer += part
-        return True
 
 
 def _ok_with(trailers: MutableMetadata) -> HeaderBlock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -108,7 +109,8 @@ def _details(error: RpcError, domain: str) -> list[Packed]:
 def read_status(fields: Metadata) -> RpcError | None:
     """The error that trailers tell; None for OK. The other way round of `status_pairs`, with the class that fits.
 
-    Violations come back as `FieldViolation`s; details of other types stay packed, as `Packed`.
+    Violations come back as `FieldViolation`s; details of other types, and broken ones, stay packed, as `Packed`. Where
+    grpc-status-details-bin cannot be read at all, the error is told without it.
     """
     number = fields.get("grpc-status")
     code = Code(int(number)) if number is not None and number in _NUMBERS else Code.UNKNOWN
@@ -117,13 +119,12 @@ def read_status(fields: Metadata) -> RpcError | None:
     message = percent_decode(fields.get("grpc-message") or "")
     reason: str | None = None
     details: list[Any] = []
-    for packed in _unpack(fields.get("grpc-status-details-bin")):
-        kind = packed.type_url.rpartition("/")[2]
-        if kind == "google.rpc.ErrorInfo":
-            reason = _reader(ErrorInfo)(packed.value).reason
-        elif kind == "google.rpc.BadRequest":
-            violations = _reader(BadRequest)(packed.value).field_violations
-            details.extend(FieldViolation(v.field, v.description) for v in violations)
+    for packed in _unpack(fields):
+        told = _unpacked(packed)
+        if isinstance(told, ErrorInfo):
+            reason = told.reason
+        elif isinstance(told, BadRequest):
+            details.extend(FieldViolation(v.field, v.description) for v in told.field_violations)
         else:
             details.append(packed)
     names = {name for name, _ in fields.items() if not name.startswith(("grpc-", "content-"))}
@@ -135,11 +136,25 @@ def read_status(fields: Metadata) -> RpcError | None:
     return error
 
 
-def _unpack(text: str | None) -> list[Packed]:
-    if text is None:
-        return []
-    status: Status = _reader(Status)(base64.b64decode(text + "=" * (-len(text) % 4)))
-    return status.details
+_DETAILS: dict[str, type[Message]] = {"google.rpc.ErrorInfo": ErrorInfo, "google.rpc.BadRequest": BadRequest}
+
+
+def _unpack(fields: Metadata) -> list[Packed]:
+    for binary in fields.get_binary("grpc-status-details-bin")[:1]:
+        with contextlib.suppress(MalformedInput, InvalidInput):
+            status: Status = _reader(Status)(binary)
+            return status.details
+    return []
+
+
+def _unpacked(packed: Packed) -> Message | None:
+    """The detail, of a type that is read here; None for any other, and for one that is not what it says."""
+    cls = _DETAILS.get(packed.type_url.rpartition("/")[2])
+    if cls is not None:
+        with contextlib.suppress(MalformedInput, InvalidInput):
+            detail: Message = _reader(cls)(packed.value)
+            return detail
+    return None
 
 
 def percent_decode(text: str) -> str:

@@ -11,6 +11,7 @@ from polywire.errors import (
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
     PRECONDITION_FAILED,
+    RANGE_NOT_SATISFIABLE,
     TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     Code,
@@ -50,6 +51,7 @@ STATUS_OF_REASON: dict[tuple[Code, str], int] = {
     (Code.UNIMPLEMENTED, UNSUPPORTED_MEDIA_TYPE): 415,
     (Code.INVALID_ARGUMENT, NOT_ACCEPTABLE): 406,
     (Code.FAILED_PRECONDITION, PRECONDITION_FAILED): 412,
+    (Code.OUT_OF_RANGE, RANGE_NOT_SATISFIABLE): 416,
 }
 
 _VARY = ("vary", "accept, accept-encoding")
@@ -71,7 +73,6 @@ def status_of(error: RpcError) -> int:
 def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     """Answer with the error, in the form that the caller accepts."""
     status = status_of(error)
-    details = [_detail(detail) for detail in error.details]
     request_id = exchange.request_id
     extra = (*extra, (b"x-request-id", request_id.encode()))
     metadata = error_pairs(error.metadata)
@@ -89,15 +90,24 @@ def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes,
         }
         if error.reason is not None:
             problem["reason"] = error.reason
-        problem["details"] = details
+        problem["details"] = [_detail(detail) for detail in error.details]
         problem["request_id"] = request_id
         exchange.respond(status, _PROBLEM, _encode(problem), extra, None, True)
         return
+    exchange.respond(status, _JSON, envelope(error, request_id), extra, None, True)
+
+
+def envelope(error: RpcError, request_id: str) -> bytes:
+    """The error as JSON on one line: what an answer's body is, and the last line of a stream that fails."""
     inner: dict[str, Any] = {"code": Code(error.code).name}
     if error.reason is not None:
         inner["reason"] = error.reason
-    inner |= {"message": error.message, "details": details, "request_id": request_id}
-    exchange.respond(status, _JSON, _encode({"error": inner}), extra, None, True)
+    inner |= {
+        "message": error.message,
+        "details": [_detail(detail) for detail in error.details],
+        "request_id": request_id,
+    }
+    return _encode({"error": inner})
 
 
 def _detail(detail: Any) -> Any:

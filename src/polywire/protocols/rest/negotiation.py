@@ -7,11 +7,32 @@ import math
 from polywire.errors import MalformedInput
 from polywire.http.text_cache import text_cached
 
+EVENT_STREAM = "text/event-stream"
+NDJSON = "application/x-ndjson"
+NDJSON_NAMES = (NDJSON, "application/ndjson", "application/jsonl")
+"""No name is registered; these are in use."""
+
 
 @text_cached
 def accepts_json(accept: str) -> bool:
     """Whether `Accept` (RFC 9110 §12.5.1) lets us answer in JSON."""
     return max(_weight(accept, "application/json"), _weight(accept, "application/problem+json")) > 0
+
+
+@text_cached
+def accepted_stream(accept: str) -> str | None:
+    """The form of a stream that `Accept` prefers: `text/event-stream` only where it is named; None: neither."""
+    events = _weight(accept, EVENT_STREAM)
+    lines = max(_weight(accept, name) for name in NDJSON_NAMES)
+    if EVENT_STREAM in accept.lower() and events > 0 and events >= lines:
+        return EVENT_STREAM
+    return NDJSON if lines > 0 else None
+
+
+@text_cached
+def is_ndjson(content_type: str) -> bool:
+    """Whether a request body is declared as newline-delimited JSON."""
+    return content_type.partition(";")[0].strip().lower() in NDJSON_NAMES
 
 
 @text_cached

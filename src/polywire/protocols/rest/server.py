@@ -1,145 +1,36 @@
-"""REST: the routes that methods declare, JSON in and out."""
+"""REST: the routes that methods declare."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from polywire.codec import Format, method_codec
-from polywire.codec.parameters import request_binder
-from polywire.errors import (
-    NOT_ACCEPTABLE,
-    UNSUPPORTED_MEDIA_TYPE,
-    InvalidArgument,
-    MalformedInput,
-    PermissionDenied,
-    RpcError,
-    Unimplemented,
-)
 from polywire.http.exchange import Exchange
-from polywire.http.origin import is_cross_origin
-from polywire.protocols.gather import gather
-from polywire.protocols.rest.errors import respond_error
-from polywire.protocols.rest.negotiation import accepts_json, is_json, timeout_s
-from polywire.runtime.binding import Binding
-from polywire.runtime.call import Call
+from polywire.protocols.rest.route import RestRoute
+from polywire.protocols.rest.streams import ClientStreamRoute, ServerStreamRoute
 from polywire.runtime.runtime import Runtime
-from polywire.schema.types import Method, ResultForm, Route, Shape
-from polywire.wire.headers import HeaderBlock
+from polywire.schema.types import Shape
 
 PROTOCOL = "rest"
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-_JSON = HeaderBlock([("content-type", "application/json"), ("vary", "accept, accept-encoding")])
-_EMPTY = HeaderBlock()
+_KINDS: dict[Shape, type[RestRoute]] = {
+    Shape.UNARY: RestRoute,
+    Shape.CLIENT_STREAM: ClientStreamRoute,
+    Shape.SERVER_STREAM: ServerStreamRoute,
+    Shape.BIDI_STREAM: ServerStreamRoute,
+}
 
 
 class RestServer:
-    """The routes of all services of an app. Those of streams are refused: REST carries single answers only."""
+    """The routes of all services of an app."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     def targets(self) -> Iterator[tuple[str, str, Callable[[Exchange], None]]]:
-        """(template, verb, target) of each route of a unary method."""
+        """(template, verb, target) of each route."""
         for service, instance in self._runtime.app.services:
             for method in service.methods:
-                if method.shape is not Shape.UNARY:
+                if method.routes:
+                    binding = self._runtime.bind(method, instance, PROTOCOL)
+                    kind = _KINDS[method.shape]
                     for route in method.routes:
-                        yield route.template, route.verb, _refuse_stream
-                    continue
-                binding = self._runtime.bind(method, instance, PROTOCOL)
-                for route in method.routes:
-                    yield route.template, route.verb, RestRoute(self._runtime, binding, method, route)
-
-
-class RestRoute:
-    """One route of one method."""
-
-    __slots__ = (
-        "_binding",
-        "_block",
-        "_done",
-        "_encode",
-        "_input",
-        "_limit",
-        "_reject",
-        "_runtime",
-        "_status",
-        "_takes_body",
-        "_then",
-    )
-
-    def __init__(self, runtime: Runtime, binding: Binding, method: Method, route: Route) -> None:
-        self._runtime = runtime
-        self._binding = binding
-        self._takes_body = route.verb in _WITH_BODY
-        self._limit = runtime.app.max_request_bytes
-        self._input = request_binder(method, route)
-        self._encode = method_codec(method, Format.PLAIN_JSON).encode_result
-        empty = method.result_form is ResultForm.EMPTY
-        self._status = method.status or (204 if empty else 200)
-        self._block = _EMPTY if empty else _JSON
-        self._done = self._answer
-        # Bound once; a bound method is an object of its own at each look-up.
-        self._then = self._run
-        self._reject = self._refuse
-
-    def __call__(self, exchange: Exchange) -> None:
-        headers = exchange.headers
-        try:
-            if self._takes_body and is_cross_origin(exchange):
-                raise PermissionDenied("pages of another origin may not call this", reason="CROSS_ORIGIN")
-            accept = headers.get("accept")
-            if accept is not None and not accepts_json(accept):
-                raise InvalidArgument("the answer can only be application/json", reason=NOT_ACCEPTABLE)
-            call = Call(self._binding, exchange)
-            timeout = headers.get("request-timeout")
-            if timeout is not None:
-                call.limit_time(timeout_s(timeout))
-        except RpcError as error:
-            respond_error(exchange, error)
-            return
-        call.state = exchange
-        if self._takes_body:
-            body = exchange.take_whole(self._limit)
-            if body is None:
-                gather(self._runtime, call, exchange, self._limit, self._then, self._reject, self._done)
-            else:
-                self._run(call, body)
-        elif exchange.sink.has_body:
-            self._refuse(call, MalformedInput(f"{exchange.method} takes no body here"))
-        else:
-            self._run(call, b"")
-
-    def _refuse(self, call: Call, error: RpcError) -> None:
-        self._runtime.reject(call, error, self._done)
-
-    def _run(self, call: Call, body: bytes) -> None:
-        exchange: Exchange = call.state
-        try:
-            if body and not is_json(exchange.headers.get("content-type") or ""):
-                raise Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
-            call.input = self._input(exchange.variables, exchange.query, body)
-        except RpcError as error:
-            self._refuse(call, error)
-            return
-        self._runtime.dispatch(call, self._done)
-        if not call.answered and not self._binding.finish_on_disconnect:
-            exchange.watch(call.cancel)
-
-    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
-        exchange: Exchange = call.state
-        extra: tuple[tuple[bytes, bytes], ...] = ()
-        if call._response_metadata is not None:
-            extra = call._response_metadata.wire_items()
-        if error is not None:
-            respond_error(exchange, error, extra)
-            return
-        body = self._encode(value)
-        exchange.respond(
-            self._status, self._block, body, ((b"x-request-id", call.request_id.encode()), *extra), None, True
-        )
-
-
-def _refuse_stream(exchange: Exchange) -> None:
-    respond_error(exchange, Unimplemented("this method is a stream; call it by gRPC", reason="STREAM"))
+                        yield route.template, route.verb, kind(self._runtime, binding, method, route)

@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 import uvloop
 
-from polywire.runtime._eager import CURRENT_CALL, EagerRunner
+from polywire.tasks.eager import CURRENT_CALL, EagerRunner
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 STATE: contextvars.ContextVar[str] = contextvars.ContextVar("state", default="outside")

@@ -10,6 +10,9 @@ The coroutine's first step runs inside a real `asyncio.Task` all the same, so th
   `_enter_task` and `_leave_task` would. If the coroutine ends, the task stays parked for the next call; if it suspends, the task wakes in place and takes the coroutine over.
 
 Either way the coroutine runs in a context of its own, copied afresh, in which `CURRENT_CALL` is set.
+
+A coroutine that suspends again and again for news of one thing (a stream's next message, say) awaits a `Waiter`, and
+is then stepped in place by whoever brings the news, without its task noticing: see there.
 """
 
 import asyncio
@@ -18,13 +21,15 @@ from asyncio import CancelledError
 from asyncio import tasks as _tasks
 from contextvars import ContextVar
 
+cimport cython
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 
 cdef extern from "Python.h":
     PyObject* PyContext_CopyCurrent() except NULL
     int PyContext_Enter(object) except -1
+    int try_to_enter "PyContext_Enter"(object)
     int PyContext_Exit(object) except -1
     PyObject* PyContextVar_Set(object, object) except NULL
     ctypedef enum PySendResult:
@@ -32,12 +37,17 @@ cdef extern from "Python.h":
         PYGEN_ERROR
         PYGEN_NEXT
     PySendResult PyIter_Send(object, object, PyObject**)
+    void PyErr_Clear()
 
 cdef extern from *:
     """
     static int pw_raise(void) { return -1; }
+    static void pw_set_am_send(PyObject *type, PySendResult (*send)(PyObject *, PyObject *, PyObject **)) {
+        ((PyTypeObject *)type)->tp_as_async->am_send = send;
+    }
     """
     int pw_raise() except -1
+    void set_am_send "pw_set_am_send"(object, PySendResult (*)(object, object, PyObject**) except PYGEN_ERROR)
 
 CURRENT_CALL = ContextVar("polywire.current_call")
 
@@ -49,6 +59,7 @@ cdef dict CURRENT = {} if NATIVE else _tasks._current_tasks
 cdef object register_task = _tasks._register_task
 cdef object unregister_task = _tasks._unregister_task
 cdef object current_task = _tasks.current_task
+cdef object swap_current_task = getattr(_tasks, "_swap_current_task", None)
 cdef Py_ssize_t MOST_SPARES = 64
 
 cdef object ENDED = object()
@@ -89,10 +100,10 @@ cdef class Carrier:
     It ends with None whatever the call's coroutine did (the outcome goes to `finish`), but for a cancellation.
     """
 
-    cdef object coro, context, call, finish, yielded, task, __weakref__
+    cdef object coro, context, call, finish, yielded, task, failure, __weakref__
     cdef Park park
     cdef EagerRunner runner
-    cdef bint parked, eager
+    cdef bint parked, eager, over
 
     def __await__(self):
         return self
@@ -144,7 +155,14 @@ cdef class Carrier:
         return "polywire.parked" if self.coro is None else self.coro.__qualname__
 
     cdef object advance(self, object exc):
-        cdef object yielded
+        cdef object yielded, failure
+        if self.over:
+            # It ended while it was stepped in place; now its task ends too.
+            failure = exc if self.failure is None else self.failure
+            self.failure = None
+            if failure is not None:
+                raise failure
+            raise StopIteration
         if self.coro is None:
             # A spare: park, or end where somebody cancelled it (the loop is shutting down).
             if exc is not None:
@@ -162,10 +180,69 @@ cdef class Carrier:
             self.yielded = None
             if exc is None:
                 return None if yielded is BARE else reblock(yielded)
+            if is_cancelled_with(yielded, exc):
+                return reblock(yielded)
         yielded = self.step(exc)
         if yielded is ENDED:
             raise StopIteration
+        if type(yielded) is Waiter:
+            (<Waiter>yielded).carrier = self
         return yielded
+
+    cdef int resume(self, Waiter waiter) except -1:
+        """Step the coroutine, which `waiter` held up, in place. Its task only notices if it waits for anything else.
+
+        The task still waits for `waiter` meanwhile: that is true again where the coroutine comes back to it.
+        """
+        cdef object context = waiter.context
+        if not NATIVE:
+            return self.go_on(waiter, context)
+        if try_to_enter(context) < 0:
+            # Whoever brings the news runs in this very context.
+            PyErr_Clear()
+            return waiter.wake_later()
+        try:
+            return self.go_on(waiter, context)
+        finally:
+            PyContext_Exit(context)
+
+    cdef int go_on(self, Waiter waiter, object context) except -1:
+        cdef object yielded
+        cdef object loop = self.runner.loop
+        # Not left there: what runs now may let another task wait for the same.
+        cdef object callback = waiter.callback
+        waiter.callback = None
+        if NATIVE:
+            swap_current_task(loop, self.task)
+        else:
+            CURRENT[loop] = self.task
+        try:
+            yielded = self.step(None)
+        except BaseException as error:
+            self.failure = error
+            yielded = ENDED
+        finally:
+            if NATIVE:
+                swap_current_task(loop, None)
+            else:
+                del CURRENT[loop]
+        if yielded is waiter:
+            waiter.callback = callback
+            waiter.context = context
+            waiter.carrier = self
+            if self.task._must_cancel:
+                waiter.cancel(self.task._cancel_message)
+            return 0
+        if yielded is ENDED:
+            self.over = True
+        else:
+            if type(yielded) is Waiter:
+                (<Waiter>yielded).carrier = self
+            self.yielded = BARE if yielded is None else unblock(yielded)
+        if waiter.state == IDLE:
+            waiter.close()
+        callback(NEWS)
+        return 0
 
     cdef object step(self, object exc):
         """One step of the coroutine in its context; ENDED after `finish` has been called."""
@@ -208,10 +285,20 @@ cdef class Carrier:
             # Still inside the first step of an eager task: `start` tells the outcome, outside of the task.
             self.call = (value, error)
             return ENDED
+        self.task = None
         finish(call, value, error)
         if error is not None and isinstance(error, (CancelledError, KeyboardInterrupt, SystemExit)):
             raise error
         return ENDED
+
+
+cdef bint is_cancelled_with(object yielded, object exc) except -1:
+    """Whether the cancellation of a task has become that of what it was about to wait for, as asyncio would do it."""
+    return (
+        isinstance(exc, CancelledError)
+        and getattr(yielded, "_asyncio_future_blocking", None) is not None
+        and bool(yielded.cancel(msg=exc.args[0] if exc.args else None))
+    )
 
 
 cdef object unblock(object future):
@@ -288,6 +375,8 @@ cdef class EagerRunner:
             carrier.context = context
             carrier.call = call
             carrier.finish = finish
+            if type(value) is Waiter:
+                (<Waiter>value).carrier = carrier
             carrier.yielded = BARE if value is None else unblock(value)
             call.task = carrier.task
             carrier.task._log_destroy_pending = True
@@ -330,7 +419,7 @@ cdef class EagerRunner:
             if error is not None and isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise error
             return False
-        call.task = task
+        call.task = carrier.task = task
         return True
 
     cdef Carrier new_carrier(self):
@@ -343,10 +432,12 @@ cdef class EagerRunner:
 
     cdef int wake(self, Carrier carrier) except -1:
         """Run the parked task's next step: in place, or by the loop where another task is running."""
+        cdef object wakeup = carrier.park.wakeup
+        carrier.park.wakeup = None
         if current_task(self.loop) is None:
-            carrier.park.wakeup(carrier.park)
+            wakeup(carrier.park)
         else:
-            self.loop.call_soon(carrier.park.wakeup, carrier.park)
+            self.loop.call_soon(wakeup, carrier.park)
         return 0
 
     cdef int recycle(self, Carrier carrier) except -1:
@@ -381,8 +472,13 @@ cdef class EagerRunner:
                     self.wake(carrier)
 
 
+include "waiter.pxi"
+
+
 cdef class Bare:
     """Stands for a bare `yield` (`asyncio.sleep(0)`) in `Carrier.yielded`, where None means nothing."""
 
 
 cdef Bare BARE = Bare()
+# What a task is woken with where its waiter may be another's by then: only the result is asked for.
+cdef Park NEWS = Park.__new__(Park, None)

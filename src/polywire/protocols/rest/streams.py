@@ -1,0 +1,190 @@
+"""Streams over REST: newline-delimited JSON in, and out as that or as server-sent events, by `Accept`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from polywire.codec import Format, method_codec
+from polywire.errors import (
+    NOT_ACCEPTABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    Code,
+    InvalidArgument,
+    RpcError,
+    Unimplemented,
+)
+from polywire.http.exchange import Exchange
+from polywire.protocols.rest.errors import envelope, respond_error
+from polywire.protocols.rest.lines import LineSplitter
+from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON, accepted_stream, is_ndjson
+from polywire.protocols.rest.route import RestRoute
+from polywire.protocols.streams import MessageReader, Outgoing
+from polywire.runtime.binding import Binding
+from polywire.runtime.call import Call
+from polywire.runtime.runtime import Runtime
+from polywire.schema.types import Method, Route
+from polywire.wire import sse
+from polywire.wire.headers import HeaderBlock
+
+_UNBUFFERED = [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"), ("vary", "accept")]
+"""A proxy that keeps a stream back, to compress it, say, would end it in effect."""
+_BLOCKS = {
+    NDJSON: HeaderBlock([("content-type", NDJSON), ("x-content-type-options", "nosniff"), *_UNBUFFERED]),
+    EVENT_STREAM: HeaderBlock([("content-type", EVENT_STREAM), *_UNBUFFERED]),
+}
+_EMPTY = HeaderBlock()
+_WORTH_ANOTHER_TRY = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.RESOURCE_EXHAUSTED})
+"""After these a browser may connect again by itself; after every other error it is told to stay away."""
+
+
+class ClientStreamRoute(RestRoute):
+    """A route whose request is a stream and whose answer is one value."""
+
+    __slots__ = ("_decode",)
+
+    def __init__(self, runtime: Runtime, binding: Binding, method: Method, route: Route) -> None:
+        super().__init__(runtime, binding, method, route)
+        self._decode = method_codec(method, Format.PLAIN_JSON).decode_input
+
+    def _take_input(self, call: Call, exchange: Exchange) -> None:
+        if not take_lines(call, exchange, self._limit, self._decode):
+            self._refuse(call, _not_ndjson())
+            return
+        self._launch(call)
+
+
+class ServerStreamRoute(RestRoute):
+    """A route whose answer is a stream. `call.state` is a `Streaming` once the call runs."""
+
+    __slots__ = ("_emit", "_method_input")
+
+    def __init__(self, runtime: Runtime, binding: Binding, method: Method, route: Route) -> None:
+        super().__init__(runtime, binding, method, route)
+        self._status = method.status or 200
+        self._emit = self._send
+        codec = method_codec(method, Format.PLAIN_JSON)
+        self._method_input = codec.decode_input if method.shape.client_streaming else None
+
+    def _check_accept(self, accept: str) -> None:
+        if accepted_stream(accept) is None:
+            raise InvalidArgument(f"the answer can only be {NDJSON} or {EVENT_STREAM}", reason=NOT_ACCEPTABLE)
+
+    def _take_input(self, call: Call, exchange: Exchange) -> None:
+        form = accepted_stream(exchange.headers.get("accept") or "*/*") or NDJSON
+        if form == EVENT_STREAM and call.resume_after == sse.END_ID:
+            # Told by no handler: the stream that this browser followed is over.
+            exchange.respond(204, _EMPTY, b"", (_request_id(call),))
+        elif exchange.method == "HEAD":
+            # Not at once: that would tell a length (RFC 9110 §8.6).
+            exchange.start(self._status, _BLOCKS[form], (_request_id(call),))
+            exchange.finish()
+        elif self._method_input is None:
+            super()._take_input(call, exchange)
+        elif take_lines(call, exchange, self._limit, self._method_input):
+            self._launch(call)
+        else:
+            self._refuse(call, _not_ndjson())
+
+    def _launch(self, call: Call) -> None:
+        exchange: Exchange = call.state
+        form = accepted_stream(exchange.headers.get("accept") or "*/*") or NDJSON
+        call.state = streaming = Streaming(exchange, call, self._status, form)
+        call.send_head = streaming.start
+        self._runtime.dispatch_stream(call, self._emit, streaming.drained, self._done)
+        if call.answered:
+            return
+        if form == EVENT_STREAM:
+            self._runtime.heartbeats.add(streaming.beat)
+            call.on_done(partial(self._hush, streaming))
+        if not self._binding.finish_on_disconnect:
+            exchange.watch(call.cancel)
+
+    def _hush(self, streaming: Streaming, call: Call, error: RpcError | None) -> None:
+        self._runtime.heartbeats.discard(streaming.beat)
+
+    def _send(self, call: Call, item: Any, id: str | None = None, /) -> bool:
+        value = self._encode(item)
+        streaming: Streaming = call.state
+        if not streaming.started:
+            streaming.start()
+        streaming.silent = False
+        if streaming.form == EVENT_STREAM:
+            return streaming.exchange.write(sse.event(value, id=id))
+        return streaming.exchange.write(value + b"\n")
+
+    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
+        """The end of the stream, or its error."""
+        streaming: Streaming | Exchange = call.state
+        if isinstance(streaming, Exchange):
+            assert error is not None, "a stream that never ran can only be refused"
+            respond_error(streaming, error, _extra(call))
+        elif error is not None and not streaming.started:
+            respond_error(streaming.exchange, error, _extra(call))
+        else:
+            streaming.start()
+            last = _last_words(streaming.form, call, error)
+            if last:
+                streaming.exchange.write(last)
+            streaming.exchange.finish()
+
+
+class Streaming(Outgoing):
+    """A stream over REST on its way, and whether it has been silent since it was last looked at."""
+
+    __slots__ = ("_call", "_status", "form", "silent")
+
+    def __init__(self, exchange: Exchange, call: Call, status: int, form: str) -> None:
+        super().__init__(exchange)
+        self._call = call
+        self._status = status
+        self.form = form
+        self.silent = False
+
+    def start(self) -> None:
+        """Send the head, the first time."""
+        if not self.started:
+            self.started = True
+            self.exchange.start(self._status, _BLOCKS[self.form], (_request_id(self._call), *_extra(self._call)))
+
+    def beat(self) -> None:
+        """Send a comment where nothing else was sent since the last beat."""
+        if self.silent:
+            self.start()
+            self.exchange.write(sse.COMMENT)
+        self.silent = True
+
+
+def take_lines(call: Call, exchange: Exchange, limit_bytes: int, decode: Any) -> bool:
+    """Let the call read its input line by line; False where the body is declared as something else."""
+    headers = exchange.headers
+    if (
+        not is_ndjson(headers.get("content-type") or "")
+        or (headers.get("content-encoding") or "identity") != "identity"
+    ):
+        return False
+    call.input = MessageReader(call, exchange, LineSplitter(limit_bytes), decode)
+    return True
+
+
+def _not_ndjson() -> RpcError:
+    return Unimplemented(
+        f"the body must be {NDJSON}, one JSON value a line, without a content-encoding", reason=UNSUPPORTED_MEDIA_TYPE
+    )
+
+
+def _request_id(call: Call) -> tuple[bytes, bytes]:
+    return b"x-request-id", call.request_id.encode()
+
+
+def _extra(call: Call) -> tuple[tuple[bytes, bytes], ...]:
+    return () if call._response_metadata is None else call._response_metadata.wire_items()
+
+
+def _last_words(form: str, call: Call, error: RpcError | None) -> bytes:
+    if form == NDJSON:
+        return b"" if error is None else envelope(error, call.request_id) + b"\n"
+    if error is None:
+        return sse.event(b"{}", name="end", id=sse.END_ID)
+    end = None if error.code in _WORTH_ANOTHER_TRY else sse.END_ID
+    return sse.event(envelope(error, call.request_id), name="failure", id=end)

@@ -1,0 +1,197 @@
+# Part of eager.pyx: what a task awaits for news, and is stepped from in place.
+
+cdef enum:
+    IDLE
+    WAITING
+    WOKEN
+    CANCELLED
+
+
+cdef class Waiter:
+    """Awaited by one task at a time, any number of times; `await` returns once `wake` has been called.
+
+    `wake` while nobody waits does nothing: whoever waits looks first at what it waits for. Cancelled, it can be awaited
+    again.
+
+    A future would wake its task by way of the loop, at the cost of a turn, a handle and the task's own step. Here the
+    coroutine of a call goes on within the callback that brings the news, before the driver writes, so that what it
+    answers goes out with that same write. Where another task is running (a test feeds bytes, say), or where the task
+    that waits is not one of `EagerRunner`'s, it is woken as by a future.
+    """
+
+    cdef public bint _asyncio_future_blocking
+    cdef object loop, callback, context, message
+    cdef Carrier carrier
+    cdef int state
+
+    def __cinit__(self, loop):
+        self.loop = loop
+
+    # For the one that waits.
+
+    def __await__(self):
+        if self.state != IDLE:
+            # Woken or cancelled, but not yet aware of it, it still waits.
+            raise RuntimeError("another task is waiting for the same already")
+        self.carrier = None
+        return self
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.state == WOKEN:
+            self.state = IDLE
+            raise StopIteration
+        self.state = WAITING
+        self._asyncio_future_blocking = True
+        return self
+
+    cpdef close(self):
+        self.callback = self.context = self.carrier = None
+        self.state = IDLE
+
+    def throw(self, kind, value=None, traceback=None):
+        self.close()
+        raise kind if isinstance(kind, BaseException) else (kind() if value is None else value)
+
+    # For the one that has news.
+
+    cpdef int wake(self) except -1:
+        """Resume the task that waits."""
+        if self.state != WAITING:
+            return 0
+        self.state = WOKEN
+        if self.callback is None:
+            # The first step of the task is still under way, or just over; `add_done_callback` comes.
+            return 0
+        if self.carrier is None or current_task(self.loop) is not None:
+            return self.wake_later()
+        self._asyncio_future_blocking = False
+        return self.carrier.resume(self)
+
+    cdef int wake_later(self) except -1:
+        """Have the loop step the task. No more is kept of it: contexts lead to calls, and these to this waiter."""
+        cdef object callback = self.callback
+        cdef object context = self.context
+        self.callback = self.context = self.carrier = None
+        self.loop.call_soon(callback, self, context=context)
+        return 0
+
+    # For the task.
+
+    def add_done_callback(self, callback, *, context=None):
+        if self.state == WAITING:
+            self.callback = callback
+            self.context = context
+        else:
+            self.loop.call_soon(callback, self, context=context)
+
+    def remove_done_callback(self, callback):
+        if self.callback is None:
+            return 0
+        self.callback = None
+        return 1
+
+    cpdef cancel(self, msg=None):
+        if self.state != WAITING:
+            return False
+        self.state = CANCELLED
+        self.message = msg
+        if self.callback is not None:
+            self.wake_later()
+        return True
+
+    def get_loop(self):
+        return self.loop
+
+    def done(self):
+        return self.state != WAITING
+
+    def cancelled(self):
+        return self.state == CANCELLED
+
+    def result(self):
+        if self.state == CANCELLED:
+            raise CancelledError() if self.message is None else CancelledError(self.message)
+
+    def exception(self):
+        return None
+
+
+PENDING = object()
+"""What `Feed.pull` returns where nothing is there yet."""
+cdef object pending = PENDING
+
+
+@cython.final
+cdef class Feed:
+    """Awaited again and again, gives what pull() returns each time, and waits where that is PENDING.
+
+    pull: without arguments; what it raises is raised.
+    news: gives the `Waiter` that is woken where `pull` may have something; asked for once, before the first wait.
+
+    For `__anext__` of iterators over what arrives: awaiting it makes no coroutine. One task at a time.
+    """
+
+    cdef object pull, news
+    cdef Waiter waiter
+    cdef bint waiting
+
+    def __cinit__(self, pull, news):
+        self.pull = pull
+        self.news = news
+
+    def __await__(self):
+        if self.waiting:
+            raise RuntimeError("another task is waiting for the next item already")
+        return self
+
+    def __iter__(self):
+        return self
+
+    cdef object advance(self):
+        """What `pull` has, or the waiter with `waiting` set."""
+        cdef object item
+        if self.waiting:
+            self.waiting = False
+            self.waiter.state = IDLE
+        item = self.pull()
+        if item is not pending:
+            return item
+        if self.waiter is None:
+            self.waiter = self.news()
+        self.waiter.__await__()
+        self.waiter.state = WAITING
+        self.waiter._asyncio_future_blocking = True
+        self.waiting = True
+        return self.waiter
+
+    def __next__(self):
+        cdef object item = self.advance()
+        if self.waiting:
+            return item
+        raise StopIteration(item)
+
+    def send(self, value):
+        return self.__next__()
+
+    def close(self):
+        if self.waiting:
+            self.waiting = False
+            self.waiter.close()
+
+    def throw(self, kind, value=None, traceback=None):
+        self.close()
+        raise kind if isinstance(kind, BaseException) else (kind() if value is None else value)
+
+
+cdef PySendResult send_feed(object feed, object value, PyObject** result) except PYGEN_ERROR:
+    """`am_send` of Feed: an item is handed over as it is, without the exception that an iterator would end with."""
+    cdef object item = (<Feed>feed).advance()
+    Py_INCREF(item)
+    result[0] = <PyObject*>item
+    return PYGEN_NEXT if (<Feed>feed).waiting else PYGEN_RETURN
+
+
+set_am_send(Feed, send_feed)
