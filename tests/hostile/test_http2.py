@@ -74,9 +74,7 @@ FLOODS = {
     "rapid reset": b"".join(
         frame(1, 5, stream, GET) + frame(3, 0, stream, struct.pack(">I", 8)) for stream in range(1, 4001, 2)
     ),
-    "heads too large": b"".join(
-        frame(1, 5, stream, GET + b"\x00\x01x\x7f\xad\x7d" + b"y" * 16_000) for stream in range(1, 801, 2)
-    ),
+    "heads too large": b"".join(frame(1, 5, stream, GET + b"\x00\x01x\x01y" * 200) for stream in range(1, 801, 2)),
 }
 
 

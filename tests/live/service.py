@@ -17,7 +17,9 @@ from polywire import (
     Message,
     NotFound,
     Service,
+    Tracked,
     UInt64,
+    Unavailable,
     current_call,
     mutation,
     query,
@@ -165,7 +167,7 @@ class Lab(Service, package="lab"):
     async def wrong(self) -> Item:
         return Item(name=SECRET.encode())  # type: ignore[arg-type]
 
-    @query
+    @query("GET /stream/{count}")
     async def stream(self, count: Int32, size: Int32 = 1) -> AsyncIterator[Blob]:
         self.running += 1
         try:
@@ -174,12 +176,42 @@ class Lab(Service, package="lab"):
         finally:
             self.running -= 1
 
-    @query
+    @query("GET /stream-raises")
     async def stream_raises(self) -> AsyncIterator[Blob]:
         yield Blob(text="one")
         raise ZeroDivisionError(SECRET)
 
-    @mutation
+    @query("GET /stream-fails")
+    async def stream_fails(self) -> AsyncIterator[Blob]:
+        yield Blob(text="one")
+        details = [FieldViolation("blob.text", "is bad")]
+        raise InvalidArgument("told to fail in the middle", reason="BAD_BLOB", details=details)
+
+    @query("GET /stream-waits")
+    async def stream_waits(self) -> AsyncIterator[Blob]:
+        """Sends one, and nothing more."""
+        self.running += 1
+        try:
+            yield Blob(text="one")
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.running -= 1
+
+    @query("GET /watch")
+    async def watch(self) -> AsyncIterator[Tracked[Item]]:
+        """Four items, of which nobody gets more than two at once."""
+        after = current_call().resume_after
+        self.seen.append(after)
+        first = int(after or 0) + 1
+        for number in range(first, 5):
+            if number == first + 2:
+                raise Unavailable("come again")
+            yield Tracked(str(number), Item(f"item {number}"))
+
+    @mutation("POST /total")
     async def total(self, blobs: AsyncIterator[Blob]) -> Size:
         self.running += 1
         try:
@@ -191,7 +223,22 @@ class Lab(Service, package="lab"):
         finally:
             self.running -= 1
 
+    @mutation("POST /first")
+    async def first(self, blobs: AsyncIterator[Blob]) -> Blob:
+        """Answers the first, whatever may follow."""
+        return await anext(aiter(blobs))
+
     @mutation
+    async def announce(self, blobs: AsyncIterator[Blob]) -> AsyncIterator[Blob]:
+        """As `echo`, but says that it is there before it reads anything, and adds trailers."""
+        call = current_call()
+        call.response_metadata.add("seen-text", "early")
+        call.send_metadata()
+        call.trailers.add("last-words", "bye")
+        async for blob in blobs:
+            yield blob
+
+    @mutation("POST /echo")
     async def echo(self, blobs: AsyncIterator[Blob]) -> AsyncIterator[Blob]:
         self.running += 1
         try:

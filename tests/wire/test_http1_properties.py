@@ -69,6 +69,34 @@ def test_any_split_of_a_pipeline_gives_the_same_calls_and_answers(stream: list[b
     assert statuses(outs[0]) == [200] * len(stream)
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.lists(requests(), min_size=1, max_size=8), CUTS, st.lists(st.booleans(), min_size=1, max_size=12))
+def test_a_peer_that_reads_now_and_then_gets_every_answer_in_order(
+    stream: list[bytes], places: list[int], reads: list[bool]
+) -> None:
+    whole = Peer(echo)
+    expected = whole.send(b"".join(stream)) + whole.settle()
+    limits = HttpLimits(high_water_bytes=100, max_requests_per_batch=2, max_buffered_body_bytes=16)
+    peer = Peer(echo, limits)
+    paused, out = False, b""
+    for part, reading in zip(cut(b"".join(stream), places), itertools.cycle(reads), strict=False):
+        if reading is paused:
+            (peer.engine.resume_writing if paused else peer.engine.pause_writing)()
+            paused = not paused
+        begun = len(peer.requests)
+        out += peer.send(part) + peer.settle()
+        if paused:
+            assert len(peer.requests) == begun
+    if paused:
+        peer.engine.resume_writing()
+    out += peer.settle()
+    assert out == expected
+    assert [(sink.method, sink.target) for sink in peer.requests] == [
+        (sink.method, sink.target) for sink in whole.requests
+    ]
+    assert (peer.engine.open_requests, peer.engine.want_read) == (0, True)
+
+
 PIECES = [
     b"GET / HTTP/1.1\r\n",
     b"POST /a HTTP/1.1\r\n",
@@ -79,6 +107,8 @@ PIECES = [
     b"Transfer-Encoding: chunked\r\n",
     b"Transfer-Encoding: x\r\n",
     b"Expect: 100-continue\r\n",
+    b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
     b"A: b\r\n",
     b" c\r\n",
     b"\r\n",
@@ -104,15 +134,17 @@ SMALL = HttpLimits(
 @given(
     HOSTILE,
     CUTS,
-    st.sampled_from(["at once", "late", "stream", "never"]),
+    st.sampled_from(["at once", "late", "stream", "never", "tunnel"]),
     st.sampled_from(["eof", "timeout", "lost", "shutdown"]),
 )
 def test_hostile_bytes_have_only_documented_outcomes(data: bytes, places: list[int], mode: str, end: str) -> None:
     def answer(sink: Http1Request) -> None:
         if mode == "at once":
             echo(sink)
-        elif mode == "stream":
+        elif mode == "stream" or (mode == "tunnel" and sink.tunnel is None):
             sink.send_head(200, EMPTY)
+        elif mode == "tunnel":
+            sink.send_head(101, EMPTY)
 
     peer = Peer(answer, SMALL)
     out = b""
@@ -129,14 +161,15 @@ def test_hostile_bytes_have_only_documented_outcomes(data: bytes, places: list[i
     for sink in list(peer.requests):
         if mode == "late":
             echo(sink)
-        elif mode == "stream":
+        elif mode in ("stream", "tunnel"):
             sink.send_end()
         elif mode == "never":
             sink.reset(8)
     out += peer.settle()
     assert all(sink.closed for sink in peer.requests) or peer.engine.open_requests
-    assert set(statuses(out)) <= ALLOWED | {100}
-    final = [status for status in statuses(out) if status != 100]
+    assert set(statuses(out)) <= ALLOWED | {100, 101}
+    final = [status for status in statuses(out) if status not in (100, 101)]
+    assert 101 not in statuses(out)[:-1], "nothing of HTTP follows it"
     assert len(final) <= len(peer.requests) + 1, "never more answers than requests, and one error"
     assert all(status == 200 for status in final[:-1])
     assert all(receiver.told.count("gone") <= 1 for receiver in peer.receivers)

@@ -54,7 +54,6 @@ HEADS: list[tuple[bytes, int, str]] = [
     (b"GET / HTTP/1\r\n" + HOST + b"\r\n", 400, VERSION),
     (b"GET / HTTP/1x1\r\n" + HOST + b"\r\n", 400, VERSION),
     (b"GET / HTTP/a.1\r\n" + HOST + b"\r\n", 400, VERSION),
-    (b"GET / HTTP/1.2\r\n" + HOST + b"\r\n", 505, UNKNOWN_VERSION),
     (b"GET / HTTP/0.9\r\n" + HOST + b"\r\n", 505, UNKNOWN_VERSION),
     (b"PRI * HTTP/2.0\r\n\r\n", 505, UNKNOWN_VERSION),
     (b" GET / HTTP/1.1\r\n" + HOST + b"\r\n", 400, METHOD),

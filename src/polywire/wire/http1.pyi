@@ -20,6 +20,7 @@ class Http1Request:
     buffered_in_bytes: int
     buffered_out_bytes: int
     receiver: Receiver | None
+    body_timed: bool
     def take(self) -> bytes: ...
     def grant(self, count_bytes: int) -> None: ...
     def respond(
@@ -37,9 +38,11 @@ class Http1Request:
 
 class Http1Connection:
     on_output: Callable[[], None] | None
+    on_refused: Callable[[Http1Request, int, int], None] | None
     last_activity_marker: int
     scheme: str
     want_close: bool
+    want_eof: bool
     want_read: bool
     open_requests: int
     awaiting_head: bool

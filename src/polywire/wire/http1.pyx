@@ -5,12 +5,16 @@ Requests form a pipeline, a list linked by `_next` from `_first` (whose answer g
 still arrive). Input moves through these states; a request that cannot be understood is answered and ends in CLOSED:
 
     START ── request line ──▶ FIELDS ── empty line ──┬─ no body ───────────────────────────────▶ START
-      ▲                                              ├─ length ──▶ LENGTH ── all of it ────────▶ START
+      ▲                                              ├─ asks for a tunnel ─▶ OFFERED ─ 101 ────▶ TUNNEL
+      │                                              │                          └─ not taken up ▶ START
+      │                                              ├─ length ──▶ LENGTH ── all of it ────────▶ START
       │                                              └─ chunked ─▶ CHUNK_LINE ─▶ CHUNK ─▶ CHUNK_END ─▶ CHUNK_LINE …
       └── CLOSED instead, where the connection does not persist          └─ size 0 ─▶ TRAILERS ──▶ START
 
 Parsing never calls out. It stops where the layer above must act first (pipeline full, no body credit, enough for one
-batch) or the peer does not read; the rest of the input waits in `_buffer`, and `want_read` says that it suffices.
+batch, a tunnel that is neither taken up nor declined); the rest of the input waits in `_buffer`, and `want_read` says
+that it suffices. While the peer does not read, or more than `high_water_bytes` wait to be sent, no request is begun or
+handed up; a body that the layer above gives credit for goes on.
 """
 
 cimport cython
@@ -65,7 +69,15 @@ cdef enum State:
     CHUNK
     CHUNK_END
     TRAILERS
+    OFFERED
+    TUNNEL
     CLOSED
+
+cdef enum Event:
+    READABLE
+    WRITABLE
+    GONE
+    REFUSED
 
 cdef enum Coding:
     # How the body of a response is marked off.
@@ -88,6 +100,7 @@ cdef enum:
     REQUEST_LINE_REST = 10
 
 cdef list LINES = STATUS_LINES
+cdef int64_t ENDLESS = <int64_t>1 << 62
 cdef bytes CONTINUE_RESPONSE = b"HTTP/1.1 100 Continue\r\n\r\n"
 cdef bytes LAST_CHUNK = b"0\r\n\r\n"
 cdef HeaderBlock ERROR_BLOCK = HeaderBlock([("content-type", "application/json")])
@@ -96,28 +109,17 @@ cdef const char* HEX = b"0123456789abcdef"
 
 include "http1_request.pxi"
 include "http1_input.pxi"
+include "http1_pipeline.pxi"
 
 
-cdef class Http1Connection(Http1Input):
+cdef class Http1Connection(Http1Pipeline):
     """One connection's server side. Not thread-safe; see `wire/sink.py` for what a driver owes.
 
     on_request: called with each `Http1Request` whose head is complete, in order.
     limits: an `HttpLimits`. common: fields of every final response.
     scheme: "https" under TLS; what a request target in absolute form says about it is not believed.
+    on_refused: attribute, see `wire/sink.py`.
     """
-
-    cdef public object on_output
-    cdef object _on_request
-    cdef CommonHeaders _common
-    cdef Py_ssize_t _high_water
-    # The pipeline.
-    cdef Http1Request _first, _last, _next_up
-    cdef list _gone
-    # Output.
-    cdef bytes _out
-    cdef list _more
-    cdef bint _inside, _woken, _eof, _closing
-    cdef int _turn  # 1: data_to_send takes up the rest of the input; 2: the one after does, so that others come in between
 
     def __cinit__(self, on_request, limits, CommonHeaders common not None, str scheme="http"):
         self._on_request = on_request
@@ -139,10 +141,14 @@ cdef class Http1Connection(Http1Input):
         return self._closing and self._out is None
 
     @property
+    def want_eof(self):
+        return self._first is not None and self._first._sent_end and self._out is None
+
+    @property
     def want_read(self):
         if self._state == CLOSED:
             return not self._closing
-        return not self._paused and not self._turn and not self._is_blocked()
+        return not self._turn and not self._is_blocked()
 
     @property
     def open_requests(self):
@@ -154,7 +160,12 @@ cdef class Http1Connection(Http1Input):
 
     @property
     def awaiting_body(self):
-        return LENGTH <= self._state <= TRAILERS and not self._incoming._expecting and self.want_read
+        cdef Http1Request request = self._incoming
+        if self._state == TUNNEL:
+            return request._sent_end and self.want_read
+        if not LENGTH <= self._state <= TRAILERS or request._expecting:
+            return False
+        return (request.closed or not request._untimed) and self.want_read
 
     def receive_data(self, bytes data not None):
         """Parse all that can be, then call on_request, on_readable and on_gone; b"" only goes on with what is there."""
@@ -173,28 +184,37 @@ cdef class Http1Connection(Http1Input):
         """Everything to write now, b"" if nothing. It may call on_output: where more follows in a later turn."""
         cdef bytes out
         cdef Http1Request first
+        cdef bint was_held, own_turn = False
         if self._turn and not self._inside:
             self._turn -= 1
             if self._turn == 0:
                 self._work(b"")
                 # This was a turn of its own: what is left may go on in the next.
+                own_turn = True
                 self._turn = min(self._turn, 1)
         self._woken = False
         out = self._out
         if self._more is not None:
             out = b"".join(self._more)
             self._more = None
+        if out is None:
+            out = b""
         self._out = None
+        was_held = self._unsent_bytes >= self._high_water
+        self._unsent_bytes -= PyBytes_GET_SIZE(out)
         first = self._first
         if first is not None and not self._paused:
             first.buffered_out_bytes = 0
             if first._full:
                 first._full = False
-                if first._receiver is not None:
-                    first._receiver.on_writable()
+                if first._receiver is not None and not self._tell(first._receiver, WRITABLE):
+                    self._give_up(first)
+        if was_held and not self._turn and not self._is_held() and self._is_waited_for():
+            # Not at once: the transport may be about to say that it has enough.
+            self._turn = 1 if own_turn else 2
         if self._turn:
             self._wake()
-        return b"" if out is None else out
+        return out
 
     def pause_writing(self):
         self._paused = True
@@ -212,6 +232,8 @@ cdef class Http1Connection(Http1Input):
             self._incoming._persist = False
             if self._incoming.closed and self._first is None:
                 self._close()
+            elif self._incoming._sent_end:
+                self._end_tunnel(self._incoming)
         self._wake()
 
     def timeout(self):
@@ -221,7 +243,7 @@ cdef class Http1Connection(Http1Input):
         if self._state == START and not self._filled:
             if not self._pipelined:
                 self._close()
-        elif self.want_read:
+        elif self.awaiting_head or self.awaiting_body:
             self._fail(TOO_SLOW)
             self._work(b"")
         self._wake()
@@ -233,25 +255,7 @@ cdef class Http1Connection(Http1Input):
         self._more = None
         if not self._inside:
             self._work(b"")
-        self._on_request = None
-        self.on_output = None
-
-    # Turns.
-
-    cdef int _wake(self) except -1:
-        """Tell the driver, once, that a flush is due: for output, or because want_read or want_close may have changed."""
-        if not self._inside and not self._woken and self.on_output is not None:
-            self._woken = True
-            self.on_output()
-        return 0
-
-    cdef int _go_on(self) except -1:
-        """Something that held the input back is gone; what waits is taken up in the driver's next turn, not in a handler's."""
-        if not self._inside:
-            if self._filled and not self._turn:
-                self._turn = 1
-            self._wake()
-        return 0
+        self._on_request = self.on_output = self.on_refused = None
 
     cdef int _work(self, bytes data) except -1:
         """Parse, hand up, and again as long as answers given at once make room."""
@@ -262,176 +266,17 @@ cdef class Http1Connection(Http1Input):
         try:
             self._take_in(data)
             self._hand_up()
-            while self._filled and not self._paused:
+            while self._filled:
                 before = self._filled
                 self._take_in(None)
                 if self._filled == before:
                     break
                 self._hand_up()
-            if self._filled and self._batch_left <= 0 and not self._paused:
+            if self._filled and self._batch_left <= 0 and not self._is_held():
                 self._turn = 2
-            elif self._eof and not (self._filled and (self._paused or self._is_blocked())):
+            elif self._eof and not (self._filled and self._is_blocked()):
                 self._meet_eof()
                 self._hand_up()
         finally:
             self._inside = False
-        return 0
-
-    cdef bint _is_blocked(self) noexcept:
-        """Whether the layer above must act before more input is of use."""
-        if self._state == START:
-            return self._pipelined >= self._max_pipeline
-        if self._state == LENGTH or self._state == CHUNK:
-            return not self._incoming.closed and self._incoming._credit <= 0
-        return False
-
-    cdef int _hand_up(self) except -1:
-        cdef Http1Request request
-        while self._next_up is not None:
-            request = self._next_up
-            self._next_up = request._next
-            if request.closed:
-                continue
-            self._on_request(request)
-            request._offered = True
-            if request._invited:
-                request._invite()
-        request = self._readable
-        if request is not None:
-            self._readable = None
-            if request._receiver is not None:
-                request._receiver.on_readable()
-        if self._gone is not None:
-            gone = self._gone
-            self._gone = None
-            for receiver in gone:
-                receiver.on_gone()
-        return 0
-
-    # The end.
-
-    cdef int _end_input(self) except -1:
-        """No further request is read: what is in the pipeline is answered, the last with `connection: close`."""
-        self._state = CLOSED
-        self._incoming = None
-        self._drop()
-        if self._last is None:
-            self._close()
-        else:
-            self._last._persist = False
-        return 0
-
-    cdef int _meet_eof(self) except -1:
-        if self._state == CLOSED:
-            return 0
-        if self._state >= LENGTH and not self._incoming.closed:
-            return self._fail(ENDED_EARLY)
-        # A head that was cut off is not worth an answer (RFC 9112 §8).
-        return self._end_input()
-
-    cdef int _fail(self, int problem) except -1:
-        """Answer what is arriving with an error, after the answers before it, and close."""
-        cdef Http1Request request = self._incoming
-        cdef int status
-        if self._state == START or self._state == FIELDS:
-            if request is None:
-                request = Http1Request.__new__(Http1Request)
-                request.method = ""
-                request._minor = 1
-            self._append(request)
-        elif request.closed or request._coding != UNSTARTED:
-            # Too late for an answer of ours: what stands in the pipeline still goes out, then the connection ends.
-            self._tell_gone(request)
-            self._end_input()
-            if not request._done:
-                request._break_off()
-            return 0
-        self._end_input()
-        receiver = request._receiver
-        status, code, message = PROBLEMS[problem]
-        request._expecting = False
-        request.respond(status, ERROR_BLOCK, error_body(code, message))
-        if receiver is not None:
-            self._add_gone(receiver)
-        return 0
-
-    # The pipeline.
-
-    cdef int _append(self, Http1Request request) except -1:
-        request._connection = self
-        if self._last is None:
-            self._first = request
-        else:
-            self._last._next = request
-        self._last = request
-        if self._next_up is None:
-            self._next_up = request
-        self._pipelined += 1
-        return 0
-
-    cdef int _advance(self) except -1:
-        """Let the answers out whose turn has come."""
-        cdef Http1Request request = self._first
-        cdef bint was_full = self._pipelined >= self._max_pipeline
-        while request is not None and request._done:
-            self._first = request._next
-            if self._first is None:
-                self._last = None
-            self._pipelined -= 1
-            if not request._persist:
-                request._next = None
-                request._connection = None
-                self._close()
-                return 0
-            request._next = None
-            request._connection = None
-            request = self._first
-            if request is not None and request._held is not None:
-                for data in request._held:
-                    self._queue(data)
-                request._held = None
-        if was_full and self._filled:
-            self._go_on()
-        return 0
-
-    cdef int _tell_gone(self, Http1Request request) except -1:
-        if not request.closed:
-            if request._receiver is not None:
-                self._add_gone(request._receiver)
-            request._close()
-        return 0
-
-    cdef int _add_gone(self, object receiver) except -1:
-        if self._gone is None:
-            self._gone = []
-            if not self._inside:
-                self._turn = 1
-        self._gone.append(receiver)
-        return 0
-
-    cdef int _close(self) except -1:
-        """The end of the connection, once what is queued is written: whatever is still in the pipeline is gone."""
-        cdef Http1Request request = self._first, following
-        self._closing = True
-        self._state = CLOSED
-        self._incoming = self._readable = self._next_up = self._first = self._last = None
-        self._pipelined = 0
-        self._drop()
-        while request is not None:
-            following = request._next
-            request._next = None
-            self._tell_gone(request)
-            request._connection = None
-            request = following
-        return 0
-
-    # Output.
-
-    cdef int _queue(self, bytes data) except -1:
-        if self._out is None:
-            self._out = data
-        elif self._more is None:
-            self._more = [self._out, data]
-        else:
-            self._more.append(data)
         return 0

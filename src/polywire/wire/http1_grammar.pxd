@@ -148,9 +148,9 @@ cdef inline Problem parse_request_line(
         return BAD_VERSION
     if not 48 <= version[5] <= 57 or not 48 <= version[7] <= 57:
         return BAD_VERSION
-    if version[5] != 49 or version[7] > 49:
+    if version[5] != 49:
         return UNKNOWN_VERSION
-    out.minor = version[7] - 48
+    out.minor = 0 if version[7] == 48 else 1  # a higher one is the highest we know (RFC 9110 §2.5)
     return FINE
 
 
@@ -197,25 +197,45 @@ cdef inline bint is_authority(const uint8_t* p, Py_ssize_t n) noexcept:
     return i == n
 
 
+cdef inline Py_ssize_t next_element(const uint8_t* p, Py_ssize_t n, Py_ssize_t* at) noexcept:
+    """The length of the list element (RFC 9110 §5.6.1) at or after p[at], which is moved to its start; -1 for none."""
+    cdef Py_ssize_t start = at[0], end
+    while start < n and (p[start] == 32 or p[start] == 9 or p[start] == 44):
+        start += 1
+    at[0] = end = start
+    while end < n and p[end] != 44:
+        end += 1
+    while end > start and (p[end - 1] == 32 or p[end - 1] == 9):
+        end -= 1
+    return end - start if end > start else -1
+
+
 cdef inline void note_connection(const uint8_t* p, Py_ssize_t n, Framing* framing) noexcept:
     """The options of one Connection field (RFC 9110 §7.6.1): a list of tokens without case."""
-    cdef Py_ssize_t start = 0, end, stop
-    while start < n:
-        end = start
-        while end < n and p[end] != 44:
-            end += 1
-        stop = end
-        while start < stop and (p[start] == 32 or p[start] == 9):
-            start += 1
-        while stop > start and (p[stop - 1] == 32 or p[stop - 1] == 9):
-            stop -= 1
-        if is_word(p + start, stop - start, b"close", 5):
+    cdef Py_ssize_t at = 0, length
+    while True:
+        length = next_element(p, n, &at)
+        if length < 0:
+            return
+        if is_word(p + at, length, b"close", 5):
             framing.close = 1
-        elif is_word(p + start, stop - start, b"keep-alive", 10):
+        elif is_word(p + at, length, b"keep-alive", 10):
             framing.keep_alive = 1
-        elif is_word(p + start, stop - start, b"upgrade", 7):
+        elif is_word(p + at, length, b"upgrade", 7):
             framing.upgrade = 1
-        start = end + 1
+        at += length
+
+
+cdef inline void note_upgrade(const uint8_t* p, Py_ssize_t n, Framing* framing) noexcept:
+    """The protocols of one Upgrade field (RFC 9110 §7.8); all but websocket are ignored, h2c too (RFC 9113 §3.1)."""
+    cdef Py_ssize_t at = 0, length
+    while True:
+        length = next_element(p, n, &at)
+        if length < 0:
+            return
+        if is_word(p + at, length, b"websocket", 9):
+            framing.websocket = 1
+        at += length
 
 
 cdef inline Problem note_coding(const uint8_t* p, Py_ssize_t n, Framing* framing) noexcept:
@@ -278,7 +298,7 @@ cdef inline Problem note_field(
                 framing.expectation = SOMETHING_ELSE
     elif n == 7:
         if is_word(name, n, b"upgrade", 7):
-            framing.websocket = is_word(value, length, b"websocket", 9)
+            note_upgrade(value, length, framing)
     elif n == 10:
         if is_word(name, n, b"connection", 10):
             note_connection(value, length, framing)

@@ -21,6 +21,8 @@ cdef class Http1Input:
     cdef Py_ssize_t _pipelined  # requests whose answer is not complete or waits for its turn
     cdef Py_ssize_t _batch_left  # requests that may still be parsed in this turn
     cdef Http1Request _readable  # to be told of more body
+    cdef Py_ssize_t _unsent_bytes  # of answers, whether their turn has come or not
+    cdef Py_ssize_t _high_water
     cdef bint _paused, _shutting
 
     def __dealloc__(self):
@@ -36,9 +38,13 @@ cdef class Http1Input:
         """Answer what is arriving with an error and read nothing more."""
         raise NotImplementedError
 
-    cdef int _close(self) except -1:
-        """End the connection without an answer."""
+    cdef int _end_input(self) except -1:
+        """Read nothing more; what is in the pipeline is still answered."""
         raise NotImplementedError
+
+    cdef inline bint _is_held(self) noexcept:
+        """Whether the peer must read before another request is begun or handed up."""
+        return self._paused or self._unsent_bytes >= self._high_water
 
     # The rest of the input.
 
@@ -50,14 +56,14 @@ cdef class Http1Input:
                 return 0
             p = <const uint8_t*>PyBytes_AS_STRING(data)
             n = PyBytes_GET_SIZE(data)
-            if self._filled or self._paused:
+            if self._filled:
                 self._keep(p, n)
             else:
                 used = self._parse(p, n, data)
                 if used < n and self._state != CLOSED:
                     self._keep(p + used, n - used)
                 return 0
-        if self._filled and not self._paused:
+        if self._filled:
             used = self._parse(self._buffer + self._start, self._filled, None)
             self._start += used
             self._filled -= used
@@ -99,7 +105,7 @@ cdef class Http1Input:
         cdef const uint8_t* end
         cdef int problem
         while at < n:
-            if self._state == LENGTH or self._state == CHUNK:
+            if self._state == LENGTH or self._state == CHUNK or self._state == TUNNEL:
                 length = self._parse_body(p + at, n - at, whole if at == 0 else None)
                 if length == 0:
                     break
@@ -114,9 +120,11 @@ cdef class Http1Input:
                 at += 2
                 self._state = CHUNK_LINE
                 continue
-            if self._state == START and (self._pipelined >= self._max_pipeline or self._batch_left <= 0):
+            if self._state == START and (
+                self._pipelined >= self._max_pipeline or self._batch_left <= 0 or self._is_held()
+            ):
                 break
-            if self._state == CLOSED:
+            if self._state >= OFFERED:
                 break
             end = <const uint8_t*>memchr(p + at + self._scanned, 10, n - at - self._scanned)
             if end == NULL:
@@ -292,8 +300,6 @@ cdef class Http1Input:
         request.ended = not request.has_body
         request._credit = self._max_body
         request._expecting = request.has_body and request._minor == 1 and framing.expectation == CONTINUE
-        if framing.upgrade and framing.websocket and request._minor:
-            request.tunnel = "websocket"
         self.last_activity_marker += 1
         self._batch_left -= 1
         self._append(request)
@@ -301,6 +307,9 @@ cdef class Http1Input:
             self._left = framing.content_length
             self._drained = self._extension_bytes = 0
             self._state = CHUNK_LINE if framing.chunked else LENGTH
+        elif framing.websocket and framing.upgrade and request._minor and request._persist and request.method == "GET":
+            request.tunnel = "websocket"
+            self._state = OFFERED
         else:
             self._end_message()
         return FINE
@@ -312,7 +321,7 @@ cdef class Http1Input:
         if request.closed:
             self._drained += n
             if self._drained > DRAIN_BYTES:
-                self._close()
+                self._end_input()
                 return 0
         else:
             n = min(n, request._credit)

@@ -80,7 +80,8 @@ cdef int64_t declared_length(HeaderBlock block, tuple extra) except -2:
 cdef class Http1Request:
     """One request and the way to answer it: `Sink` over HTTP/1.1."""
 
-    cdef readonly str method, scheme, authority, target, tunnel
+    cdef readonly str method, target, tunnel
+    cdef public str scheme, authority
     cdef readonly Headers headers, trailers
     cdef readonly int64_t content_length
     cdef readonly Py_ssize_t buffered_in_bytes, buffered_out_bytes
@@ -100,10 +101,20 @@ cdef class Http1Request:
     cdef bint _invited  # … and the layer above wants the body
     cdef bint _done  # the answer is complete
     cdef bint _full  # send_data returned False
+    cdef bint _untimed  # the body may take its time
+    cdef bint _sent_end  # of a tunnel: nothing more is sent into it
 
     @property
     def version(self):
         return "1.1" if self._minor else "1.0"
+
+    @property
+    def body_timed(self):
+        return not self._untimed
+
+    @body_timed.setter
+    def body_timed(self, bint timed):
+        self._untimed = not timed
 
     @property
     def receiver(self):
@@ -185,7 +196,9 @@ cdef class Http1Request:
     def send_head(self, int status, HeaderBlock block not None, tuple extra not None=()):
         """Start a streamed response, or send an interim one (1xx, dropped for HTTP/1.0).
 
-        Raises ValueError for 101 and what is no status, RuntimeError where a final head was sent already.
+        101 (Switching Protocols) takes up the `tunnel` that the request asks for, with the fields that say so.
+        Raises ValueError for 101 where it asks for none and for what is no status, RuntimeError where a final head was
+        sent already.
         """
         cdef Http1Connection connection = self._connection
         cdef char framing[128]
@@ -196,8 +209,15 @@ cdef class Http1Request:
         if self._coding != UNSTARTED:
             raise RuntimeError("the response has been started already")
         if status == 101:
-            raise ValueError("101 (Switching Protocols) is not an answer to an ordinary request")
-        if status >= 200:
+            if self.tunnel is None:
+                raise ValueError("101 (Switching Protocols) is not an answer to an ordinary request")
+            common = connection._common.block.h1_lines
+            to = put_bytes(put(to, b"connection: upgrade\r\nupgrade: ", 30), self.tunnel.encode())
+            to = put(to, b"\r\n", 2)
+            self._coding = UNTIL_CLOSE
+            self._persist = False
+            connection._open_tunnel(self)
+        elif status >= 200:
             common = connection._common.block.h1_lines
             self._decide(False)
             self._owed_bytes = declared_length(block, extra)
@@ -214,6 +234,8 @@ cdef class Http1Request:
             to = self._put_connection(to)
         elif self._minor == 0:
             return
+        elif status == 100:
+            self._expecting = False
         to = put(to, b"\r\n", 2)
         self._send(lay_out(line, block.h1_lines, extra, common, framing, to - framing, None, None))
         connection._wake()
@@ -228,7 +250,7 @@ cdef class Http1Request:
         cdef char size[24]
         cdef char* to
         cdef bytes out
-        if self.closed:
+        if self.closed or self._sent_end:
             return True
         if self._coding == UNSTARTED:
             raise RuntimeError("send_data before send_head")
@@ -257,15 +279,19 @@ cdef class Http1Request:
     def send_end(self, HeaderBlock trailers=None):
         """End the streamed response; trailers go to HTTP/1.1 peers of a chunked one.
 
+        A tunnel is closed one way: what the peer still sends into it is received.
         Raises RuntimeError before send_head, ValueError where the declared content-length was not reached.
         """
-        if self.closed:
+        if self.closed or self._sent_end:
             return
         if self._coding == UNSTARTED:
             raise RuntimeError("send_end before send_head")
         if self._coding == COUNTED and self._owed_bytes:
             self._break_off()
             raise ValueError("the body is shorter than its content-length")
+        if self._connection._is_open_tunnel(self):
+            self._connection._half_close(self)
+            return
         if self._coding == CHUNKED:
             self._send(LAST_CHUNK if trailers is None else b"0\r\n" + trailers.h1_lines + b"\r\n")
         self._finish()
@@ -280,7 +306,7 @@ cdef class Http1Request:
         self._finish()
         return 0
 
-    cdef int _decide(self, bint whole) noexcept:
+    cdef int _decide(self, bint whole) except -1:
         """Whether the connection persists, as far as is known now; a `whole` response ends the exchange."""
         cdef Http1Connection connection = self._connection
         if self._expecting:
@@ -289,6 +315,8 @@ cdef class Http1Request:
             self._persist = False
         elif whole and not self.ended and connection._state == LENGTH and connection._left > DRAIN_BYTES:
             self._persist = False
+        elif self.tunnel is not None:
+            connection._decline_tunnel(self)
         return 0
 
     cdef char* _put_connection(self, char* to) noexcept:
@@ -326,6 +354,7 @@ cdef class Http1Request:
 
     cdef int _send(self, bytes data) except -1:
         self.buffered_out_bytes += PyBytes_GET_SIZE(data)
+        self._connection._unsent_bytes += PyBytes_GET_SIZE(data)
         if self._connection._first is self:
             self._connection._queue(data)
         elif self._held is None:

@@ -19,6 +19,7 @@ class Http2Stream:
     content_length: int
     ended: bool
     closed: bool
+    body_timed: bool
     buffered_in_bytes: int
     buffered_out_bytes: int
     """Body bytes that `data_to_send` has not yet returned."""
@@ -44,7 +45,11 @@ class Http2Stream:
         """
 
     def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """Raises ValueError for 101 or a status that is no three-digit number, RuntimeError after a final head."""
+        """Raises ValueError for 101 or a status that is no three-digit number, RuntimeError after a final head.
+
+        A 2xx to an extended CONNECT opens its tunnel (RFC 8441 §5): from then on `send_end` ends one direction, and
+        `on_gone` is told until the other has ended too.
+        """
 
     def send_data(self, data: bytes) -> bool:
         """Raises RuntimeError before `send_head` and after `send_end`."""
@@ -67,11 +72,13 @@ class Http2Connection:
     """
 
     on_output: Callable[[], None] | None
+    on_refused: Callable[[Http2Stream, int, int], None] | None
     """Called when output appears outside of receive_data and data_to_send; once until the next data_to_send."""
     now: float
-    """Seconds on any steady clock, set by the driver before receive_data; while it stays the same, what counts
-    against `max_glitches` and `max_resets` is never forgotten."""
+    """Seconds on any steady clock, set by the driver before receive_data and reset_stalled; while it stays the same,
+    what counts against `max_glitches` and `max_resets` is never forgotten."""
     last_activity_marker: int
+    """Grows with every complete head, and with every PING that is not early: its sender wants the connection."""
     want_close: bool
     want_read: bool
     """False while the transport is paused and too many frames wait unsent, and once nothing more is to be read.
@@ -80,7 +87,7 @@ class Http2Connection:
     awaiting_head: bool
     """A HEADERS frame came whose CONTINUATION has not. Walks the open streams: for a ticker, not for every read."""
     awaiting_body: bool
-    """A request's body is not complete and nothing of it is here unread."""
+    """A timed body is not complete, nothing of it is here unread, and its peer has credit to send."""
 
     def __init__(
         self, on_request: Callable[[Http2Stream], None], limits: HttpLimits, common: CommonHeaders
@@ -101,7 +108,17 @@ class Http2Connection:
         """
 
     def timeout(self) -> None:
-        """The peer did not go on: the streams whose bodies are awaited are reset, for a head the connection closes."""
+        """A head did not go on: GOAWAY PROTOCOL_ERROR, for nothing else can come before its end (RFC 9113 §4.3)."""
+
+    def reset_stalled(self, limit_s: float) -> None:
+        """Reset (CANCEL) each stream of whose awaited body nothing came for `limit_s`; call it at every tick.
+
+        Only while the peer had credit to send, and where `body_timed` says so. A peer that has its whole answer and
+        does not end its request for so long is told to stop (NO_ERROR, RFC 9113 §8.1).
+        """
+
+    def ping(self) -> None:
+        """Send a PING: a peer that lives answers it (RFC 9113 §6.7)."""
 
     def reset_unread(self) -> None:
         """Reset the streams whose whole answer waits and of which nothing was sent since the last call of this.

@@ -17,7 +17,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_DecodeLatin1
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport malloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memchr, memcmp, memcpy
 
 from polywire.wire.headers cimport CommonHeaders, HeaderBlock, Headers, intern_name
 from polywire.wire.nghttp2 cimport *
@@ -31,16 +31,6 @@ cdef enum:
     FRAME_BYTES = 16384 + 9
     # Unsent control frames and response heads while the transport is paused, beyond which reading pauses too.
     QUEUED_FRAMES = 256
-    # Every request, and every DATA or HEADERS frame sent, excuses this many PINGs or WINDOW_UPDATEs: gRPC clients open
-    # each stream with two of the latter and probe the bandwidth with a PING per answer, and simple clients give credit
-    # back frame by frame. What is saved up is bounded.
-    FRAMES_EXCUSED = 3
-    MOST_EXCUSED = 4096
-    # What a head that is too large costs of `max_glitches`; several times too large is an HPACK bomb.
-    REFUSED_GLITCHES = 8
-    BOMB_GLITCHES = 64
-    BOMB_FACTOR = 4
-    MAX_CONTINUATIONS = 8
 
 cdef enum:
     READABLE = 1
@@ -54,6 +44,8 @@ cdef enum:
 
 cdef uint8_t NO_COPY = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE
 cdef const char* DRAIN_PING = b"pw-drain"
+cdef const char* ALIVE_PING = b"pw-alive"
+cdef const char* TOO_MANY_PINGS = b"too_many_pings"
 cdef HeaderBlock NOTHING = HeaderBlock()
 # RFC 9113 §8.2.2: these speak of an HTTP/1.1 connection; a block that also serves HTTP/1.1 may hold them.
 cdef frozenset CONNECTION_FIELDS = frozenset(
@@ -82,19 +74,25 @@ cdef class Http2Connection:
     cdef nghttp2_session* session
     cdef CommonHeaders common
     cdef object on_request
-    cdef public object on_output
+    cdef public object on_output, on_refused
     cdef public double now
     cdef readonly Py_ssize_t open_requests, last_activity_marker
     cdef Py_ssize_t most_discarded
     cdef Py_ssize_t max_header_bytes, max_headers, max_target_bytes, max_glitches, max_resets, high_water, low_water
+    cdef Py_ssize_t max_unsent, max_early_pings
+    cdef double min_ping_interval_s
 
     cdef Http2Stream first, current
     cdef list ready, changed
     cdef bytes held
     cdef bint inside, delivering, announced, paused, control_only, calm, dying, eof
+    cdef bint unclaimed  # a HEADERS frame has begun, and nghttp2 has not said for which request
     cdef int stage
-    cdef double second_started
+    cdef uint32_t fault  # the code of a connection error that a callback has found
+    cdef double second_started, last_ping
     cdef Py_ssize_t glitches, resets, excused
+    cdef Py_ssize_t early_pings, pings_out
+    cdef Py_ssize_t unsent  # bytes of all answers that wait
 
     def __cinit__(self, on_request, limits, CommonHeaders common not None):
         cdef nghttp2_settings_entry settings[5]
@@ -108,6 +106,10 @@ cdef class Http2Connection:
         self.max_resets = limits.max_resets
         self.high_water = limits.high_water_bytes
         self.low_water = limits.low_water_bytes
+        self.max_unsent = limits.max_unsent_bytes
+        self.max_early_pings = limits.max_early_pings
+        self.min_ping_interval_s = limits.min_ping_interval_s
+        self.last_ping = -limits.min_ping_interval_s
         self.ready = []
         self.changed = []
         if nghttp2_session_server_new2(&self.session, CALLBACKS, <void*>self, OPTIONS) != 0:
@@ -149,7 +151,8 @@ cdef class Http2Connection:
             if result < 0:
                 # What is left is `calm` and the floods that nghttp2 sees itself.
                 self.fail(
-                    NGHTTP2_PROTOCOL_ERROR if result == NGHTTP2_ERR_BAD_CLIENT_MAGIC
+                    self.fault if self.fault
+                    else NGHTTP2_PROTOCOL_ERROR if result == NGHTTP2_ERR_BAD_CLIENT_MAGIC
                     else NGHTTP2_INTERNAL_ERROR if result == NGHTTP2_ERR_NOMEM
                     else NGHTTP2_ENHANCE_YOUR_CALM
                 )
@@ -176,6 +179,7 @@ cdef class Http2Connection:
 
     def data_to_send(self):
         cdef bytes out
+        cdef bint told
         self.announced = False
         if self.session == NULL or self.paused:
             return b""
@@ -185,9 +189,12 @@ cdef class Http2Connection:
             self.held = None
             if not nghttp2_session_want_read(self.session) and self.first is not None:
                 self.lose_all()
+            told = bool(self.changed) or (bool(self.ready) and self.unsent <= self.max_unsent)
             self.deliver()
         finally:
             self.inside = False
+        if told and self.session != NULL and nghttp2_session_want_write(self.session):
+            self.touch()
         return out
 
     @property
@@ -215,7 +222,7 @@ cdef class Http2Connection:
     def awaiting_head(self):
         cdef Http2Stream st = self.first
         while st is not None:
-            if not st.dispatched and not st.closed and not st.responded and st.refused_status == 0:
+            if not st.head_done and not st.closed:
                 return True
             st = st.after
         return False
@@ -230,16 +237,26 @@ cdef class Http2Connection:
         return False
 
     def timeout(self):
-        cdef Http2Stream st = self.first
         if self.awaiting_head:
             self.close(NGHTTP2_PROTOCOL_ERROR)
+
+    def reset_stalled(self, double limit_s):
+        cdef Http2Stream st = self.first
+        cdef bint found = False
+        if self.session == NULL or self.dying:
             return
         while st is not None:
-            if st.is_awaited():
-                nghttp2_submit_rst_stream(self.session, NGHTTP2_FLAG_NONE, st.id, NGHTTP2_CANCEL)
-                self.lose(st)
+            found |= st.is_given_up(limit_s)
             st = st.after
-        self.deliver()
+        if found:
+            self.deliver()
+            self.touch()
+
+    def ping(self):
+        if self.session == NULL or self.dying:
+            return
+        self.pings_out += 1
+        nghttp2_submit_ping(self.session, NGHTTP2_FLAG_NONE, <const uint8_t*>ALIVE_PING)
         self.touch()
 
     def reset_unread(self):
@@ -274,6 +291,7 @@ cdef class Http2Connection:
                 st = st.after
             self.stage = NOTICE_SENT
             nghttp2_submit_shutdown_notice(self.session)
+            self.pings_out += 1
             nghttp2_submit_ping(self.session, NGHTTP2_FLAG_NONE, <const uint8_t*>DRAIN_PING)
         elif self.stage == NOTICE_SENT:
             self.go_away()
@@ -297,7 +315,7 @@ cdef class Http2Connection:
             self.unlink(self.first)
         self.ready.clear()
         self.current = self.held = None
-        self.on_output = None
+        self.on_output = self.on_refused = None
         self.deliver()
         self.on_request = None
 
@@ -326,22 +344,6 @@ cdef class Http2Connection:
         self.on_output()
         return 0
 
-    cdef void excuse(self) noexcept:
-        if self.excused < MOST_EXCUSED:
-            self.excused += FRAMES_EXCUSED
-
-    cdef int strike(self, int glitches, int resets) noexcept:
-        """Count suspicious frames and resets of this second; NGHTTP2_ERR_CALLBACK_FAILURE once there are too many."""
-        if self.now - self.second_started >= 1.0:
-            self.second_started = self.now
-            self.glitches = self.resets = 0
-        self.glitches += glitches
-        self.resets += resets
-        if self.glitches > self.max_glitches or self.resets > self.max_resets:
-            self.calm = True
-            return NGHTTP2_ERR_CALLBACK_FAILURE
-        return 0
-
     cdef int note(self, Http2Stream st, int change) except -1:
         if st.dispatched and not st.closed and st.receiver is not None:
             if st.changes == 0:
@@ -350,7 +352,7 @@ cdef class Http2Connection:
         return 0
 
     cdef int lose(self, Http2Stream st) except -1:
-        if not st.out_finished:
+        if st.is_unfinished():
             self.note(st, GONE)
         st.leave()
         return 0
@@ -377,14 +379,22 @@ cdef class Http2Connection:
             self.first = st.after
         st.before = st.after = None
         st.connection = None
+        self.unsent -= st.buffered_out_bytes
+        st.buffered_out_bytes = 0
         st.chunk = st.more = None
         st.kept_block = st.kept_common = st.kept_trailers = None
         st.kept_extra = None
-        if not st.changes & GONE:
+        if st.changes == 0:
             st.receiver = None
 
     cdef int fail(self, uint32_t code) except -1:
         """Connection error: GOAWAY is the last thing sent, and nothing more is read."""
+        if self.early_pings > self.max_early_pings:
+            # gRPC's clients look for these words, and ping half as often from then on.
+            nghttp2_submit_goaway(
+                self.session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(self.session), code,
+                <const uint8_t*>TOO_MANY_PINGS, 14,
+            )
         nghttp2_session_terminate_session(self.session, code)
         self.dying = True
         self.ready.clear()
@@ -426,17 +436,21 @@ cdef class Http2Connection:
 
     cdef int deliver(self) except -1:
         cdef Http2Stream st
+        cdef Py_ssize_t at
         if self.delivering:
             return 0
         self.delivering = True
         try:
-            while self.ready or self.changed:
+            while self.changed or (self.ready and self.unsent <= self.max_unsent):
                 batch = self.ready
-                if batch:
+                if batch and self.unsent <= self.max_unsent:
                     self.ready = []
-                    for st in batch:
+                    for at, st in enumerate(batch):
                         if not self.dispatch(st):
                             st.reset(NGHTTP2_INTERNAL_ERROR)
+                        if self.unsent > self.max_unsent:
+                            self.ready = batch[at + 1 :] + self.ready
+                            break
                 batch = self.changed
                 if batch:
                     self.changed = []
@@ -453,6 +467,8 @@ cdef class Http2Connection:
             return True
         if st.refused_status:
             st.respond(st.refused_status, NOTHING, b"")
+            if self.on_refused is not None:
+                self.on_refused(st, st.refused_status, 0)
             return True
         st.dispatched = True
         self.open_requests += 1
@@ -470,6 +486,8 @@ cdef class Http2Connection:
             st.receiver = None
             receiver.on_gone()
             return True
+        if st.connection is None:
+            st.receiver = None
         if changes & READABLE:
             receiver.on_readable()
         if changes & WRITABLE and not st.closed:

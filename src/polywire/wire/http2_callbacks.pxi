@@ -1,5 +1,18 @@
 # Part of http2.pyx: what nghttp2 calls while it parses and while it serializes. A callback that fails returns
-# NGHTTP2_ERR_CALLBACK_FAILURE (-902), with a Python exception set or with `calm` saying that the peer went too far.
+# NGHTTP2_ERR_CALLBACK_FAILURE (-902), with a Python exception set, or with `calm` or `fault` saying what the peer did.
+
+cdef enum:
+    # Every request, and every DATA or HEADERS frame sent, excuses this many PINGs or WINDOW_UPDATEs: gRPC clients open
+    # each stream with two of the latter and probe the bandwidth with a PING per answer, and simple clients give credit
+    # back frame by frame. What is saved up is bounded.
+    FRAMES_EXCUSED = 3
+    MOST_EXCUSED = 4096
+    # What a head that is too large costs of `max_glitches`; several times too large is an HPACK bomb.
+    REFUSED_GLITCHES = 8
+    BOMB_GLITCHES = 64
+    BOMB_FACTOR = 4
+    MAX_CONTINUATIONS = 8
+
 
 cdef inline Http2Stream known(Http2Connection c, int32_t stream_id):
     cdef void* found
@@ -9,17 +22,68 @@ cdef inline Http2Stream known(Http2Connection c, int32_t stream_id):
     return None if found == NULL else <Http2Stream>found
 
 
+cdef inline void excuse(Http2Connection c) noexcept:
+    c.early_pings = 0
+    if c.excused < MOST_EXCUSED:
+        c.excused += FRAMES_EXCUSED
+
+
+cdef int strike(Http2Connection c, int glitches, int resets) noexcept:
+    """Count suspicious frames and resets of this second; NGHTTP2_ERR_CALLBACK_FAILURE once there are too many."""
+    if c.now - c.second_started >= 1.0:
+        c.second_started = c.now
+        c.glitches = c.resets = 0
+    c.glitches += glitches
+    c.resets += resets
+    if c.glitches > c.max_glitches or c.resets > c.max_resets:
+        c.calm = True
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+    return 0
+
+
+cdef int pinged(Http2Connection c) noexcept:
+    """Police PINGs as gRPC's servers do: too many that are early, and that nothing excuses, end the connection."""
+    cdef bint early = c.now - c.last_ping < c.min_ping_interval_s
+    c.last_ping = c.now
+    if not early:
+        c.last_activity_marker += 1
+        if c.early_pings:
+            c.early_pings -= 1
+        return 0
+    if c.excused > 0:
+        c.excused -= 1
+        return 0
+    c.early_pings += 1
+    if c.early_pings > c.max_early_pings:
+        c.calm = True
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+    return strike(c, 1, 0)
+
+
 cdef int on_begin_frame(nghttp2_session* session, const nghttp2_frame_hd* hd, void* user) except -902:
     cdef Http2Connection c = <Http2Connection>user
-    if hd.type == NGHTTP2_PING or hd.type == NGHTTP2_WINDOW_UPDATE:
-        if hd.type == NGHTTP2_PING and hd.flags & NGHTTP2_FLAG_ACK:
+    if hd.type == NGHTTP2_HEADERS:
+        if c.unclaimed and c.stage != DRAINING and strike(c, 1, 0):
+            return NGHTTP2_ERR_CALLBACK_FAILURE  # the block before this was for a stream that is closed or refused
+        c.unclaimed = True
+        return 0
+    if hd.type == NGHTTP2_PING and hd.flags & NGHTTP2_FLAG_ACK:
+        if c.pings_out:
+            c.pings_out -= 1
             return 0
+        return strike(c, 1, 0)
+    if hd.type == NGHTTP2_PING:
+        return pinged(c)
+    if hd.type == NGHTTP2_WINDOW_UPDATE or hd.type > NGHTTP2_CONTINUATION:
         if c.excused > 0:
             c.excused -= 1
             return 0
-        return c.strike(1, 0)
-    if hd.type == NGHTTP2_PRIORITY or (hd.type == NGHTTP2_SETTINGS and not hd.flags & NGHTTP2_FLAG_ACK):
-        return c.strike(1, 0)
+        return strike(c, 1, 0)
+    if hd.type == NGHTTP2_PRIORITY and hd.stream_id == 0:
+        c.fault = NGHTTP2_PROTOCOL_ERROR  # RFC 9113 §6.3; nghttp2 does not look, for the frame means nothing any more
+        return NGHTTP2_ERR_CALLBACK_FAILURE
+    if hd.type == NGHTTP2_PRIORITY or hd.type == NGHTTP2_SETTINGS or hd.type == NGHTTP2_GOAWAY:
+        return strike(c, 1, 0)
     if hd.type == NGHTTP2_CONTINUATION and c.current is not None:
         c.current.continuations += 1
         if c.current.continuations > MAX_CONTINUATIONS:
@@ -32,6 +96,7 @@ cdef int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, 
     cdef Http2Connection c = <Http2Connection>user
     cdef Http2Stream st
     cdef nghttp2_extpri turn
+    c.unclaimed = False
     if frame.headers.cat != NGHTTP2_HCAT_REQUEST:
         st = known(c, frame.hd.stream_id)
         if st is not None:
@@ -44,6 +109,8 @@ cdef int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, 
     st.connection = c
     st.method = st.scheme = st.authority = st.target = ""
     st.content_length = -1
+    st.body_timed = True
+    st.heard = c.now
     st.headers = Headers.__new__(Headers)
     st.after = c.first
     if c.first is not None:
@@ -88,6 +155,8 @@ cdef int on_header(
         elif name_length == 10:
             st.authority = PyUnicode_DecodeLatin1(<const char*>value, value_length, NULL)
             st.has_authority = True
+            if memchr(value, 64, value_length) != NULL and st.refused_status == 0:
+                st.refused_status = 400  # RFC 9113 §8.3.1: no user is named here
         elif name_length == 9:
             st.tunnel = intern_name(value, value_length)
         return 0
@@ -119,10 +188,18 @@ cdef int too_large(Http2Connection c, Http2Stream st) except? -902:
             st.refused_status = 431
         return 0
     nghttp2_submit_rst_stream(c.session, NGHTTP2_FLAG_NONE, st.id, NGHTTP2_ENHANCE_YOUR_CALM)
-    if c.strike(BOMB_GLITCHES, 0):
+    if strike(c, BOMB_GLITCHES, 0):
         return NGHTTP2_ERR_CALLBACK_FAILURE
     # nghttp2 goes on to inflate the block, which keeps the table right, but checks and reports no more of it.
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE
+
+
+cdef int ignore_extension(
+    nghttp2_session* session, void** payload, const nghttp2_frame_hd* hd, void* user
+) except -902:
+    # Frames of unknown types, PRIORITY_UPDATE among them (RFC 9113 §5.5, RFC 9218 §7). nghttp2 would not tell of them,
+    # and `on_begin_frame` would not count them, if nobody unpacked them.
+    return NGHTTP2_ERR_CANCEL
 
 
 cdef int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, void* user) except -902:
@@ -146,9 +223,16 @@ cdef int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, voi
                 st.ended = True
                 c.note(st, READABLE)
         elif frame.hd.length <= frame.data.padlen:
-            return c.strike(1, 0)
+            return strike(c, 1, 0)
     elif kind == NGHTTP2_RST_STREAM:
-        return c.strike(0, 1)
+        st = known(c, frame.hd.stream_id)
+        if st is not None:
+            # gRPC's clients reset what was answered before they had ended it: that request has had its cost.
+            return 0 if st.is_discarded() else strike(c, 0, 1)
+        if c.excused > 0:
+            c.excused -= 1
+            return 0
+        return strike(c, 0, 1)
     elif kind == NGHTTP2_PING:
         if (
             c.stage == NOTICE_SENT
@@ -170,10 +254,11 @@ cdef int head_complete(Http2Connection c, Http2Stream st) except? -902:
         st.refused_status = 501  # CONNECT without :protocol asks for a proxy
     elif st.refused_status == 0 and st.target[0] != "/" and st.target != "*":
         st.refused_status = 400  # nghttp2 looks at the form only where the scheme is http or https
+    st.head_done = True
     c.ready.append(st)
     if st.refused_status:
-        return c.strike(REFUSED_GLITCHES, 0)
-    c.excuse()
+        return strike(c, REFUSED_GLITCHES, 0)
+    excuse(c)
     c.last_activity_marker += 1
     return 0
 
@@ -183,9 +268,11 @@ cdef int on_data_chunk(
 ) except -902:
     cdef Http2Connection c = <Http2Connection>user
     cdef Http2Stream st = known(c, stream_id)
-    if st is not None and st.out_finished:
-        st.discard(length)
-        return 0
+    if st is not None:
+        st.heard = c.now
+        if st.is_discarded():
+            st.discard(length)
+            return 0
     if st is None or st.closed or st.refused_status:
         nghttp2_session_consume_connection(session, length)
         return 0
@@ -199,7 +286,7 @@ cdef int on_stream_close(nghttp2_session* session, int32_t stream_id, uint32_t c
     cdef Http2Stream st = known(c, stream_id)
     if st is None:
         return 0
-    if not st.closed and not st.out_finished:
+    if not st.closed and st.is_unfinished():
         c.note(st, GONE)
     c.unlink(st)
     return 0
@@ -209,18 +296,20 @@ cdef int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, voi
     cdef Http2Connection c = <Http2Connection>user
     cdef Http2Stream st
     if frame.hd.type == NGHTTP2_DATA or frame.hd.type == NGHTTP2_HEADERS:
-        c.excuse()
+        excuse(c)
         if frame.hd.flags & NGHTTP2_FLAG_END_STREAM:
             st = known(c, frame.hd.stream_id)
             if st is not None:
                 st.out_finished = True
-                if not st.ended:
+                if st.is_discarded():
                     st.answered_early()
     elif frame.hd.type == NGHTTP2_RST_STREAM:
-        if frame.rst_stream.error_code == NGHTTP2_REFUSED_STREAM:
-            c.strike(1, 0)  # it cost little, and an honest client may not know the limit yet
-        elif frame.rst_stream.error_code != NGHTTP2_NO_ERROR:
-            c.strike(0, 1)
+        # A refused stream cost little, and an honest client may not know the limit yet: `on_begin_frame` counts it.
+        if (
+            frame.rst_stream.error_code != NGHTTP2_REFUSED_STREAM
+            and frame.rst_stream.error_code != NGHTTP2_NO_ERROR
+        ):
+            strike(c, 0, 1)
     return 0
 
 
@@ -290,3 +379,8 @@ nghttp2_session_callbacks_set_on_frame_not_send_callback(
 nghttp2_session_callbacks_set_send_data_callback(CALLBACKS, <nghttp2_send_data_callback>send_data)
 nghttp2_option_set_no_auto_window_update(OPTIONS, 1)
 nghttp2_option_set_no_closed_streams(OPTIONS, 1)
+# `max_resets` counts better: it knows which resets come of our own early answers, and ends with the right code.
+no_reset_rate_limit(OPTIONS)
+nghttp2_session_callbacks_set_unpack_extension_callback(CALLBACKS, <nghttp2_unpack_extension_callback>ignore_extension)
+for _type in range(10, 256):
+    nghttp2_option_set_user_recv_extension_type(OPTIONS, _type)

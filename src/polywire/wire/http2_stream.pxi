@@ -56,26 +56,30 @@ cdef class Http2Stream:
     cdef Http2Stream before, after
     cdef int32_t id
 
-    cdef readonly object method, scheme, authority, target, tunnel
+    cdef readonly object method, target, tunnel
+    cdef public object scheme, authority
     cdef readonly Headers headers, trailers
     cdef readonly bint has_body, ended, closed
     cdef readonly int64_t content_length
     cdef readonly Py_ssize_t buffered_in_bytes, buffered_out_bytes
     cdef public object receiver
+    cdef public bint body_timed
 
     # The head while it is read, and what became of it.
     cdef Py_ssize_t head_bytes, head_fields
     cdef int continuations, refused_status
-    cdef bint has_authority, is_head, dispatched
+    cdef bint has_authority, is_head, head_done, dispatched
     cdef int changes
 
     # Request body: a bytes object with room to spare, and how much the peer has no credit back for yet.
     cdef PyObject* body
     cdef Py_ssize_t body_room, uncredited
     cdef Py_ssize_t discarded  # after the answer
+    cdef double heard  # when the peer last went on with the body, or was not expected to
 
     # Response: the chunk being sent, those behind it, and what nghttp2 points to.
     cdef bint responded, bodyless, out_ended, out_finished, deferred, blocked
+    cdef bint tunnelled  # an accepted extended CONNECT: its two directions end on their own
     cdef bint unmoved  # nothing of the body has been sent since `reset_unread` last looked
     cdef bytes chunk
     cdef Py_ssize_t chunk_sent
@@ -113,10 +117,37 @@ cdef class Http2Stream:
         return 0
 
     cdef bint is_awaited(self) noexcept:
-        """Whether body is missing that is needed for the answer; a peer that has one already may take its time."""
+        """Whether the peer owes body for which the answer waits and which it has credit to send."""
         return (
-            self.dispatched and not self.ended and not self.closed and not self.responded and self.buffered_in_bytes == 0
+            self.dispatched and self.body_timed and not self.ended and not self.closed and not self.responded
+            and self.buffered_in_bytes == 0
+            and nghttp2_session_get_stream_local_window_size(self.connection.session, self.id) > 0
+            and nghttp2_session_get_local_window_size(self.connection.session) > 0
         )
+
+    cdef bint is_discarded(self) noexcept:
+        """Whether the answer is out, and the peer has not ended its request."""
+        return self.out_finished and not self.ended and not self.tunnelled
+
+    cdef bint is_given_up(self, double limit_s) except -1:
+        """Whether the peer has not gone on for so long, in which case the stream is reset."""
+        cdef Http2Connection c = self.connection
+        if not self.is_awaited() and not self.is_discarded():
+            self.heard = c.now
+            return False
+        if c.now - self.heard < limit_s:
+            return False
+        self.heard = c.now
+        if self.is_discarded():
+            self.stop_peer()
+        else:
+            nghttp2_submit_rst_stream(c.session, NGHTTP2_FLAG_NONE, self.id, NGHTTP2_CANCEL)
+            c.lose(self)
+        return True
+
+    cdef bint is_unfinished(self) noexcept:
+        """Whether the layer above has something to lose with the stream."""
+        return not self.out_finished or (self.tunnelled and not self.ended)
 
     def take(self):
         cdef PyObject* body
@@ -270,12 +301,14 @@ cdef class Http2Stream:
             if length:
                 self.chunk = body
                 self.buffered_out_bytes = length
+                self.connection.unsent += length
             self.out_ended = True
             self.submit(status, block, extra, length, length != 0)
         else:
             if length:
                 self.chunk = body
                 self.buffered_out_bytes = length
+                self.connection.unsent += length
             self.out_ended = True
             self.kept_trailers = laid_out(trailers)
             self.submit(status, block, extra, -1, True)
@@ -288,6 +321,7 @@ cdef class Http2Stream:
         if status == 101:
             raise ValueError("HTTP/2 has no 101 (RFC 9113 §8.6)")
         self.bodyless = self.is_head or status == 204 or status == 304
+        self.tunnelled = self.tunnel is not None and 200 <= status < 300
         self.submit(status, block, extra, -1, not self.bodyless)
 
     def send_data(self, bytes data not None):
@@ -302,6 +336,7 @@ cdef class Http2Stream:
         else:
             self.more.append(data)
         self.buffered_out_bytes += PyBytes_GET_SIZE(data)
+        self.connection.unsent += PyBytes_GET_SIZE(data)
         self.resume()
         if self.buffered_out_bytes > self.connection.high_water:
             self.blocked = True
@@ -344,6 +379,7 @@ cdef class Http2Stream:
         """Move `count` bytes of the response's body out of its chunks."""
         cdef Py_ssize_t part
         self.buffered_out_bytes -= count
+        self.connection.unsent -= count
         while count:
             part = min(count, PyBytes_GET_SIZE(self.chunk) - self.chunk_sent)
             memcpy(to, PyBytes_AS_STRING(self.chunk) + self.chunk_sent, part)

@@ -22,8 +22,15 @@ class HttpLimits:
     max_requests_per_batch: int = 64
     """HTTP/1.1: pipelined requests handed up in one receive_data before the engine yields to others."""
     max_glitches: int = 256
-    """HTTP/2: suspicious frames (empty DATA, PING, SETTINGS, PRIORITY, window updates) per second before GOAWAY."""
+    """HTTP/2: suspicious frames (empty DATA, PING, SETTINGS, PRIORITY, GOAWAY, window updates, unknown types, heads for
+    streams that are closed) per second before GOAWAY."""
     max_resets: int = 200
     """HTTP/2: streams reset (by either side) per second before GOAWAY ENHANCE_YOUR_CALM."""
+    min_ping_interval_s: float = 5.0
+    """HTTP/2: a PING sooner than this after the last, with neither a request nor an answer between them, is early."""
+    max_early_pings: int = 16
+    """HTTP/2: early PINGs before GOAWAY ENHANCE_YOUR_CALM "too_many_pings"; each that is not early forgives one."""
+    max_unsent_bytes: int = 16 * 1024 * 1024
+    """HTTP/2: bytes of all answers of a connection that wait for its peer; beyond it, further requests wait too."""
     high_water_bytes: int = 64 * 1024
     low_water_bytes: int = 16 * 1024

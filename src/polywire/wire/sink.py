@@ -10,19 +10,43 @@ An engine (`Http1Connection`, `Http2Connection`) is bytes in, bytes out and know
     engine.want_close              # nothing more will be sent or read: close the transport
     engine.shutdown()              # drain: HTTP/1.1 "connection: close" after the current exchange, HTTP/2 GOAWAY
     engine.connection_lost()       # every open sink is gone
-    engine.pause_writing() / resume_writing()    # the transport's back-pressure; HTTP/1.1 stops parsing while paused
+    engine.pause_writing() / resume_writing()    # the transport's back-pressure; HTTP/1.1 begins no request meanwhile
+    engine.want_eof                # HTTP/1.1: a tunnel has ended on our side only: half-close the transport, or where
+                                   # that cannot be (TLS) call receive_eof
     engine.want_read               # False: the driver should pause reading (pipelining limit, unread body)
     engine.open_requests           # how many sinks are open
-    engine.last_activity_marker    # an int that grows with every complete request head; drivers time idleness with it
+    engine.last_activity_marker    # an int that grows with every complete request head (HTTP/2: and with a PING now and
+                                   # then); drivers time idleness with it
     engine.awaiting_head           # bool: a request head has begun and is not complete; drivers time it
     engine.awaiting_body           # bool: body is missing that the peer has credit to send; drivers time it. On HTTP/2
                                    # not where the answer has begun: two streams may be silent as long as they like
-    engine.timeout()               # the peer did not go on with what is awaited: 408 and closing, or on HTTP/2 a reset
+    engine.timeout()               # the peer did not go on with what is awaited: 408 and closing; HTTP/2: GOAWAY, and
+                                   # of a head only
+    engine.reset_stalled(limit_s)  # HTTP/2: the drivers' call at every tick, which times each stream's body by `now`
+    engine.ping()                  # HTTP/2: a PING, whose answer shows that the peer lives
     engine.on_output               # attribute: a callable without arguments, called when output appears outside of
                                    # receive_data (a handler that suspended answers): the driver flushes once a turn
                                    # also where want_read or want_close changed, or buffered input waits for a turn of
                                    # its own, and then from within data_to_send, which takes that input up when it is
                                    # called next: the driver clears its "flush is due" mark before calling it
+    engine.on_refused              # attribute, None at first: called with (sink, status, body_bytes) of each request
+                                   # that the engine has answered by itself and never handed up (400, 408, 414, 431);
+                                   # its method and target are "" where they could not be read
+
+Exceptions that on_request, a Receiver or on_refused raise go to sys.unraisablehook and cost that exchange only: a reset
+on HTTP/2; on HTTP/1.1 a 500, or the end of the connection where the answer has begun.
+
+Tunnels. `sink.tunnel` names the protocol that the peer would like to speak from here on; nobody need take it up.
+
+    HTTP/2 (RFC 8441)     method "CONNECT": `send_head(200, ...)` takes it up; decline by any other status (501)
+    HTTP/1.1 (Upgrade)    method "GET", and only for "websocket": `send_head(101, ...)` takes it up, and the engine adds
+                          the Upgrade and Connection fields; any other answer declines, and is that of an ordinary GET
+                          (RFC 9110 §7.8). What the peer sends before the answer waits for the decision.
+
+Once it is taken up, `has_body` is True and `ended` False; take/grant and send_data carry its bytes, with credit and
+back-pressure as for bodies, and nobody times them. `ended`: the peer has closed its direction; ours stays open.
+`send_end` closes ours (over HTTP/1.1 and TLS both); what the peer still sends is received, but on HTTP/1.1 timed like a
+body (`body_timeout_s`). `closed` once both are. An HTTP/1.1 connection ends with its tunnel.
 """
 
 from __future__ import annotations
@@ -50,6 +74,7 @@ class Sink(Protocol):
 
     method: str
     scheme: str
+    """Like `authority` it may be set by the layer above, where a trusted proxy knows better."""
     authority: str
     """`:authority` or Host, "" if neither."""
     target: str
@@ -57,7 +82,7 @@ class Sink(Protocol):
     version: str
     """"1.0", "1.1" or "2"."""
     tunnel: str | None
-    """The protocol of an extended CONNECT (RFC 8441) or HTTP/1.1 Upgrade; None for an ordinary request."""
+    """The protocol of an extended CONNECT (RFC 8441) or HTTP/1.1 Upgrade, see above; None for an ordinary request."""
     headers: Headers
     trailers: Headers | None
     """Set before `ended` where the request had trailers."""
@@ -71,6 +96,9 @@ class Sink(Protocol):
     """The exchange is over in both directions, or was reset."""
     buffered_out_bytes: int
     """Answered, but not yet taken by `data_to_send`."""
+    body_timed: bool
+    """Set to False by the layer above where the request's body may take its time (a streamed request); True at first.
+    A body that is timed and awaited must go on (`body_timeout_s`)."""
     receiver: Receiver | None
     """Set by the layer above in on_request; None: nothing is told."""
 
@@ -99,7 +127,10 @@ class Sink(Protocol):
         """
 
     def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        """Start a streamed response, after any 1xx: HTTP/1.1 uses chunked coding unless a content-length is given."""
+        """Start a streamed response, after any 1xx: HTTP/1.1 uses chunked coding unless a content-length is given.
+
+        A 1xx (103 Early Hints, say) may be sent any number of times before that; HTTP/1.0 peers get none.
+        """
 
     def send_data(self, data: bytes) -> bool:
         """Queue body bytes; False: above the high-water mark (64 KiB), wait for on_writable."""
