@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.processes import Process, Start
+
 USERS = """
 from polywire import App, Int32, Message, Service, mutation, query
 
@@ -62,3 +64,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in set(sys.modules) - before:
         if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
+
+
+@pytest.fixture
+def start(project: Path) -> Iterator[Start]:
+    """`start("users:app", "--port", "0", POLYWIRE_X="…")`: `polywire serve` in the project, ended with the test."""
+    started: list[Process] = []
+
+    def serve(*arguments: str, **environment: str) -> Process:
+        started.append(Process(("serve", *arguments), environment))
+        return started[-1]
+
+    yield serve
+    for process in started:
+        process.close()

@@ -27,6 +27,12 @@ def test_a_line_to_copy_for_each_protocol(project: Path) -> None:
     assert told["Metrics"] == "http://127.0.0.1:8000/metrics"
 
 
+def test_workers_are_counted(project: Path) -> None:
+    assert text(what="users:app", workers=3).startswith(
+        "polywire serves users:app on http://127.0.0.1:8000 with 3 workers\n"
+    )
+
+
 def test_tls(project: Path) -> None:
     told = text(tls=True)
     assert "curl -k https://127.0.0.1:8000/v1/users/42" in told

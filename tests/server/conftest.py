@@ -30,8 +30,10 @@ class EchoSite:
     def __init__(self) -> None:
         self.health = Health()
         self.metrics = Metrics()
+        self.drain_s = 5.0
         self.peers: list[Peer] = []
         self.waiting: list[Any] = []
+        self.refused: list[tuple[str, str, int, bool]] = []
         self.gone = 0
         self.started = self.stopped = 0
         self.fail_start: Exception | None = None
@@ -63,6 +65,9 @@ class EchoSite:
             sink.receiver.on_readable()
         else:
             answer(sink)
+
+    def on_refused(self, peer: Peer, sink: Any, status: int, body_bytes: int) -> None:
+        self.refused.append((sink.method, sink.target, status, body_bytes > 0))
 
     def release(self) -> None:
         waiting, self.waiting = self.waiting, []

@@ -107,6 +107,23 @@ async def test_a_line_that_cannot_be_made_costs_no_other(pipe: tuple[int, int]) 
     assert lines[1]["status"] == 200
 
 
+@pytest.mark.parametrize("text", [False, True])
+async def test_a_shared_log_is_written_in_pieces_of_whole_lines(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, text: bool
+) -> None:
+    """What other processes write to the same pipe must not come in between."""
+    log = log_to(pipe[1], shared=True, text=text)
+    pieces: list[bytes] = []
+    monkeypatch.setattr(os, "write", lambda _, data: pieces.append(bytes(data)) or len(data))
+    for number in range(100):
+        log.record(Finished(path=f"/{number}"))  # type: ignore[arg-type]
+    log.record(Finished(path="/" + "\u2028" * 5000, method="\x01" * 5000))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in pieces)
+    assert sum(piece.count(b"\n") for piece in pieces) == 101
+    assert len(pieces) < 20
+
+
 async def test_a_reader_that_is_gone_is_no_error(pipe: tuple[int, int]) -> None:
     log = log_to(pipe[1])
     os.close(pipe[0])

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import struct
 from typing import Any
 
+import h2.connection
 import pytest
 
 from polywire.runtime.health import State
 from polywire.runtime.metrics import CONTENT_TYPE
+from polywire.server.hub import Hub
+from polywire.server.lingerer import Lingerer
+from polywire.server.settings import ServerSettings
 
 GET = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"
 
@@ -111,6 +116,56 @@ async def test_an_error_answer_is_not_lost_to_a_reset(serving: Any) -> None:
             while part := await asyncio.wait_for(loop.sock_recv(client, 65536), 3):
                 received += part
             assert received.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_lingering_after_a_reset_that_nobody_has_read_ends_at_once() -> None:
+    class Reset(asyncio.Transport):
+        aborted = False
+
+        def get_write_buffer_size(self) -> int:
+            return 0
+
+        def set_protocol(self, protocol: asyncio.BaseProtocol) -> None: ...
+
+        def write_eof(self) -> None:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    hub = Hub(lambda peer, sink: None, ServerSettings(), asyncio.get_running_loop())
+    transport = Reset()
+    Lingerer(hub, transport, "http1", resume=True)
+    assert transport.aborted
+
+
+async def test_a_peer_that_still_sends_is_heard_out_but_not_for_ever(serving: Any, connect: Any) -> None:
+    async with serving(linger_s=0.05, body_timeout_s=1.0) as server:
+        client = await connect(server)
+        client.send(b"nonsense\r\n\r\n")
+        assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with asyncio.timeout(10):
+            while server.open_connections:
+                client.send(b"x")
+                await asyncio.sleep(0.01)  # a peer's pace
+        assert loop.time() - began > 0.2
+
+
+async def test_what_the_engine_refuses_is_told_to_the_site(serving: Any, connect: Any, site: Any) -> None:
+    async with serving() as server:
+        client = await connect(server)
+        client.send(b"GET /a HTTP/1.1\r\nhost : a\r\n\r\n")
+        assert (await client.answer())[0] == 400
+        http2 = await connect(server)
+        connection = h2.connection.H2Connection()
+        connection.initiate_connection()
+        head = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/b"), ("x", "y" * 40_000)]
+        connection.send_headers(1, head, end_stream=True)
+        http2.send(connection.data_to_send())
+        await until(lambda: len(site.refused) == 2)
+        assert site.refused == [("GET", "/a", 400, True), ("GET", "/b", 431, False)]
 
 
 async def test_lingering_is_bounded_in_bytes(serving: Any, connect: Any) -> None:
@@ -286,6 +341,47 @@ async def test_a_first_request_that_is_under_way_when_the_drain_begins_is_answer
         status, body = await client.answer()
         assert (status, body) == (200, b"1.1 http GET / ")
         assert await client.rest() == b""
+        await asyncio.wait_for(draining, 3)
+
+
+async def test_an_idle_connection_may_bring_one_request_more(serving: Any, connect: Any) -> None:
+    """The classical race: a client that sends on a kept-alive connection while the server begins to drain."""
+    async with serving(drain_idle_s=5.0) as server:
+        quick, slow = await connect(server), await connect(server)
+        for client in (quick, slow):
+            client.send(GET)
+            assert (await client.answer())[0] == 200
+        draining = asyncio.create_task(server.drain())
+        await until(lambda: server.site.health.state is State.DRAINING)
+        quick.send(GET + GET)
+        answered = await quick.rest()
+        assert answered.count(b"HTTP/1.1 200 ") == 1
+        assert b"\r\nconnection: close\r\n" in answered
+        for part in (b"\r\n", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n", b"o", b"k"):
+            slow.send(part)
+            await asyncio.sleep(0)
+        assert (await slow.rest()).endswith(b" / ok")
+        await asyncio.wait_for(draining, 3)
+
+
+async def test_an_idle_connection_is_closed_when_its_time_is_over(serving: Any, connect: Any) -> None:
+    async with serving(drain_idle_s=0.1) as server:
+        client = await connect(server)
+        client.send(GET)
+        await client.answer()
+        draining = asyncio.create_task(server.drain())
+        assert await client.rest() == b""
+        await asyncio.wait_for(draining, 3)
+
+
+async def test_an_idle_connection_that_leaves_ends_the_drain(serving: Any, connect: Any) -> None:
+    async with serving(drain_idle_s=60.0) as server:
+        client = await connect(server)
+        client.send(GET)
+        await client.answer()
+        draining = asyncio.create_task(server.drain())
+        await until(lambda: server.site.health.state is State.DRAINING)
+        await client.close()
         await asyncio.wait_for(draining, 3)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from polywire import App, Service, query
 from polywire.runtime.health import State
 from polywire.server import listener as listeners
 from polywire.server.hub import Hub
@@ -66,6 +67,16 @@ async def test_sockets_can_be_handed_in(site: Any) -> None:
     assert server.port == port
     await server.drain()
     assert handed.fileno() == -1
+
+
+def test_the_drain_lasts_as_the_app_says_unless_the_settings_do() -> None:
+    class Thing(Service):
+        @query
+        async def run(self) -> None: ...
+
+    app = App(Thing(), drain_s=7.0)
+    assert Server(app).drain_s == 7.0
+    assert Server(app, ServerSettings(drain_s=2.0)).drain_s == 2.0
 
 
 async def test_running_out_of_descriptors_pauses_accepting(

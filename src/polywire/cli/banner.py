@@ -14,7 +14,14 @@ from polywire.schema.types import Method, MethodKind, Route, ServiceType, Shape
 
 
 def banner(
-    services: Iterable[ServiceType], host: str, port: int, *, tls: bool = False, what: str = "", color: bool = False
+    services: Iterable[ServiceType],
+    host: str,
+    port: int,
+    *,
+    tls: bool = False,
+    what: str = "",
+    workers: int = 1,
+    color: bool = False,
 ) -> str:
     """The text, several lines. what: the application as it was named; tls: a certificate is given."""
     services = list(services)
@@ -23,7 +30,7 @@ def banner(
     served = ", ".join(service.full_name for service in services)
     lines = [
         f"{paint('polywire', BOLD, color=color)} serves {paint(what or served, GREEN, color=color)} on "
-        f"{paint(url, CYAN, color=color)}",
+        f"{paint(url, CYAN, color=color)}" + (f" with {workers} workers" if workers > 1 else ""),
         *[
             f"  {paint(service.full_name, BOLD, color=color)}: {', '.join(method.name for method in service.methods)}"
             for service in services

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from polywire.cli.values import WorkersType
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ROOT_HELP = """One typed Python service, every protocol, one port.
@@ -45,13 +47,53 @@ def _option(*names: str, env: str, help: str, **settings: Any) -> Callable[[F], 
     return click.option(*names, envvar=f"POLYWIRE_{env}", show_envvar=True, show_default=True, help=help, **settings)
 
 
+def _listed(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """The words of an option that has several, with commas between."""
+    return tuple(word.strip() for word in (value or "").split(",") if word.strip())
+
+
 @cli.command(short_help="Serve an application on one port, for every protocol.")
 @click.argument("app", required=False, envvar="POLYWIRE_APP")
 @_option("--host", env="HOST", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for every interface.")
 @_option("--port", env="PORT", default=8000, type=click.IntRange(0, 65535), help="TCP port; 0: any that is free.")
+@_option("--uds", env="UDS", type=click.Path(), help="Path of a Unix socket to listen on instead of host and port.")
 @_option("--tls-cert", env="TLS_CERT", type=click.Path(), help="Certificate chain, PEM. Turns TLS on.")
 @_option("--tls-key", env="TLS_KEY", type=click.Path(), help="Its private key, PEM, unless it is in the same file.")
 @_option("--tls-only", env="TLS_ONLY", is_flag=True, help="With TLS: do not answer clear text on the same port.")
+@_option("--tls-client-ca", env="TLS_CLIENT_CA", type=click.Path(), help="Authorities of client certificates, PEM.")
+@_option(
+    "--tls-client-auth",
+    env="TLS_CLIENT_AUTH",
+    type=click.Choice(["none", "optional", "required"]),
+    help="Whether clients must show a certificate.  [default: required with --tls-client-ca, else none]",
+)
+@_option(
+    "--trusted-proxies",
+    env="TRUSTED_PROXIES",
+    callback=_listed,
+    help="Networks, with commas between, whose word is taken for whom they speak: 10.0.0.0/8,unix.",
+)
+@_option(
+    "--forwarded-header",
+    env="FORWARDED_HEADER",
+    type=click.Choice(["x-forwarded", "forwarded", "none"]),
+    default="x-forwarded",
+    help="Header in which trusted proxies say it.",
+)
+@_option(
+    "--proxy-protocol",
+    env="PROXY_PROTOCOL",
+    is_flag=True,
+    help="Connections begin with a PROXY header, version 1 or 2.",
+)
+@_option("--allowed-hosts", env="ALLOWED_HOSTS", callback=_listed, help="Names that may be asked for.  [default: any]")
+@_option(
+    "--workers",
+    env="WORKERS",
+    type=WorkersType(),
+    default=1,
+    help="Processes that serve, each on a core of its own; auto: one for each core.",
+)
 @_option("--reload", env="RELOAD", is_flag=True, help="Start again when a source file changes. For development.")
 @_option(
     "--access-log/--no-access-log", env="ACCESS_LOG", default=True, help="One line per answer, to standard output."
@@ -92,6 +134,13 @@ def _option(*names: str, env: str, help: str, **settings: Any) -> Callable[[F], 
     help="Accept this long after readiness fails, until balancers have noticed.",
 )
 @_option("--environment", env="ENVIRONMENT", help="A word for /health: production.")
+@_option(
+    "--set",
+    env="SET",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any other limit or time-out of docs/serving.md; again for more. The variable holds several, by spaces.",
+)
 def serve(app: str | None, **options: object) -> None:
     """Serve APP on one port: HTTP/1.1, HTTP/2 and, with a certificate, TLS.
 
@@ -103,7 +152,8 @@ def serve(app: str | None, **options: object) -> None:
     and may name a function that returns the App. Without APP the demo is served.
 
     Every option can also be set by the environment variable named with it, APP by POLYWIRE_APP. SIGTERM or Ctrl-C lets
-    open calls end first; a second one does not wait.
+    open calls end first; a second one does not wait. SIGHUP reads certificates again. With --workers, SIGUSR2 replaces
+    the workers one by one, by such as have the application's new code.
     """
     from polywire.cli.serve import ServeOptions, serve_app
 

@@ -102,12 +102,13 @@ def changes(before: Snapshot, after: Snapshot) -> list[str]:
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
-def supervise(target: str | None, host: str, port: int) -> int:
+def supervise(target: str | None, host: str, port: int, uds: str | None = None) -> int:
     """Be the parent until a signal; returns the last child's exit code."""
     from polywire.server.listener import ListenError, open_sockets
     from polywire.server.settings import ServerSettings
+    from polywire.server.unix import remove_socket_file
 
-    settings = ServerSettings(host=host, port=port)
+    settings = ServerSettings(host=host, port=port, uds=uds)
     try:
         sockets = open_sockets(settings)
         for opened in sockets:
@@ -116,13 +117,15 @@ def supervise(target: str | None, host: str, port: int) -> int:
         complain(str(error))
         return 2
     except OSError as error:
-        complain(f"cannot listen on {host}:{port}: {error.strerror}")
+        complain(f"cannot listen on {uds or f'{host}:{port}'}: {error.strerror}")
         return 2
     try:
         return _Supervisor(sockets, _files_of(target)).run()
     finally:
         for opened in sockets:
             opened.close()
+        if uds is not None:
+            remove_socket_file(uds)
 
 
 def _files_of(target: str | None) -> set[str]:

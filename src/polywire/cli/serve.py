@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from polywire.cli.load import LoadError, load_app
 from polywire.cli.terminal import complain, wants_color
 
 if TYPE_CHECKING:
+    import ssl
+
     from polywire.cli.reload import Child
     from polywire.server.serve import Served, Server
     from polywire.server.settings import ServerSettings
+    from polywire.server.worker import Seat
     from polywire.service.app import App
 
 USAGE_ERROR = 2
@@ -32,6 +36,14 @@ class ServeOptions:
     tls_cert: str | None = None
     tls_key: str | None = None
     tls_only: bool = False
+    uds: str | None = None
+    tls_client_ca: str | None = None
+    tls_client_auth: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    forwarded_header: str = "x-forwarded"
+    proxy_protocol: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    workers: int = 1
     reload: bool = False
     access_log: bool = True
     log_format: str | None = None
@@ -42,21 +54,62 @@ class ServeOptions:
     drain_seconds: float | None = None
     pre_stop_seconds: float = 0.0
     environment: str | None = None
+    set: tuple[str, ...] = ()
 
 
 def serve_app(target: str | None, options: ServeOptions) -> int:
     """Serve until a signal; returns the exit code. What is wrong with the target or the options is printed."""
     from polywire.cli import reload
 
+    if options.workers > 1:
+        if options.reload:
+            complain("--reload is for development and starts one process; leave it or --workers out")
+            return USAGE_ERROR
+        return _serve_workers(target, options)
     if not options.reload:
         return _serve(target, options, None)
     child = reload.this_child()
     if child is None:
-        return reload.supervise(target, options.host, options.port)
+        return reload.supervise(target, options.host, options.port, options.uds)
     return _serve(target, options, child)
 
 
-def _serve(target: str | None, options: ServeOptions, child: Child | None) -> int:
+def _serve_workers(target: str | None, options: ServeOptions) -> int:
+    """Be the parent of workers, and in each of them the worker. The application is imported in workers only."""
+    from polywire.server import logs
+    from polywire.server.listener import ListenError, open_socket_sets
+    from polywire.server.tls import TlsError, reload_certificates, server_context
+    from polywire.server.unix import remove_socket_file
+    from polywire.server.workers import Workers
+
+    try:
+        settings = _settings(None, options, None)
+        context = server_context(settings)
+        sockets = open_socket_sets(settings, options.workers)
+    except (ValueError, ListenError, TlsError) as error:
+        complain(str(error))
+        return USAGE_ERROR
+    with logs.own(text=_is_text(options, sys.stderr), color=wants_color(sys.stderr)):
+        outcome = Workers(
+            sockets,
+            pre_stop_s=settings.pre_stop_s,
+            on_started=lambda text: print(text, file=sys.stderr, flush=True),
+            on_hangup=lambda: reload_certificates(context, settings),
+        ).run()
+    if isinstance(outcome, int):
+        if settings.uds is not None:
+            remove_socket_file(settings.uds)  # a worker that was still leaving had it open when its sockets were closed
+        return outcome
+    return _serve(target, options, None, outcome, context)
+
+
+def _serve(
+    target: str | None,
+    options: ServeOptions,
+    child: Child | None,
+    seat: Seat | None = None,
+    context: ssl.SSLContext | None = None,
+) -> int:
     app = _load(target)
     if child is not None:
         child.report_files()
@@ -69,8 +122,7 @@ def _serve(target: str | None, options: ServeOptions, child: Child | None) -> in
     from polywire.server.serve import run
     from polywire.server.tls import TlsError
 
-    text = sys.stderr.isatty() if options.log_format is None else options.log_format == "text"
-    logs.configure(text=text, color=wants_color(sys.stderr))
+    logs.configure(text=_is_text(options, sys.stderr), color=wants_color(sys.stderr))
     try:
         settings = _settings(app, options, child)
     except ValueError as error:
@@ -81,15 +133,19 @@ def _serve(target: str | None, options: ServeOptions, child: Child | None) -> in
         if child is not None:
             child.report_files()
             child.end_with_parent()
-        if child is None or child.first:
-            _print_banner(app, target, options, server.port)
+        if seat is not None:
+            seat.ready(_banner(app, target, options, server), server.drain_s)
+        elif child is None or child.first:
+            print(_banner(app, target, options, server), file=sys.stderr, flush=True)
 
     try:
         return run(
             lambda: _make_site(app, options),
             settings,
-            sockets=None if child is None else child.sockets(),
+            sockets=child.sockets() if child is not None else None if seat is None else seat.sockets,
             on_started=on_started,
+            context=context,
+            seat=seat,
         )
     except (ListenError, TlsError) as error:
         complain(str(error))
@@ -143,20 +199,50 @@ def _override(app: App, options: ServeOptions) -> None:
         app.environment = options.environment
 
 
-def _settings(app: App, options: ServeOptions, child: Child | None) -> ServerSettings:
-    from polywire.server.settings import ServerSettings
+def _is_text(options: ServeOptions, stream: TextIO) -> bool:
+    return stream.isatty() if options.log_format is None else options.log_format == "text"
 
-    drain_s = app.drain_s if options.drain_seconds is None else options.drain_seconds
+
+_WITH_OPTION = (
+    *("host", "port", "uds", "tls_cert", "tls_key", "tls_client_ca", "tls_client_auth", "clear_text"),
+    *("trusted_proxies", "forwarded_header", "proxy_protocol", "allowed_hosts"),
+    *("max_connections", "idle_timeout_s", "drain_s", "pre_stop_s"),
+)
+"""Settings that `--set` leaves to their own options."""
+
+
+def _settings(app: App | None, options: ServeOptions, child: Child | None) -> ServerSettings:
+    """Raises ValueError. app: None in a parent, which never has it."""
+    from polywire.cli.values import settings_of
+    from polywire.server.settings import ServerSettings
+    from polywire.wire.limits import HttpLimits
+
+    others, limits = settings_of(options.set, _WITH_OPTION)
+    drain_s = options.drain_seconds
+    if drain_s is None and app is not None:
+        drain_s = app.drain_s
+    if child is not None:
+        drain_s = child.drain_s if drain_s is None else min(drain_s, child.drain_s)
+        others["drain_idle_s"] = 0.0  # a browser's idle connections must not hold up what was just written
     return ServerSettings(
         host=options.host,
         port=options.port,
         tls_cert=options.tls_cert,
         tls_key=options.tls_key,
         clear_text=not options.tls_only,
+        uds=options.uds,
+        tls_client_ca=options.tls_client_ca,
+        tls_client_auth=options.tls_client_auth,
+        trusted_proxies=options.trusted_proxies,
+        forwarded_header=options.forwarded_header,
+        proxy_protocol=options.proxy_protocol,
+        allowed_hosts=options.allowed_hosts,
         max_connections=options.max_connections,
         idle_timeout_s=options.idle_seconds,
-        drain_s=drain_s if child is None else min(drain_s, child.drain_s),
+        drain_s=drain_s,
         pre_stop_s=options.pre_stop_seconds if child is None else 0.0,
+        limits=HttpLimits(**limits),
+        **others,
     )
 
 
@@ -169,24 +255,33 @@ def _make_site(app: App, options: ServeOptions) -> Served:
 
     if not options.access_log:
         return Site(app)
-    text = sys.stdout.isatty() if options.log_format is None else options.log_format == "text"
-    log = AccessLog(sys.stdout.fileno(), asyncio.get_running_loop(), text=text, color=wants_color(sys.stdout))
+    log = AccessLog(
+        sys.stdout.fileno(),
+        asyncio.get_running_loop(),
+        text=_is_text(options, sys.stdout),
+        color=wants_color(sys.stdout),
+        shared=options.workers > 1,
+    )
     return Site(app, [log.record])
 
 
-def _print_banner(app: App, target: str | None, options: ServeOptions, port: int) -> None:
+def _banner(app: App, target: str | None, options: ServeOptions, server: Server) -> str:
     from polywire.cli.banner import banner
 
+    if options.uds is not None:
+        return (
+            f"polywire serves on {options.uds}: curl --unix-socket {shlex.quote(options.uds)} http://localhost/health"
+        )
     try:
-        text = banner(
+        return banner(
             [service.type for service in app.services],
             options.host,
-            port,
+            server.port,
             tls=options.tls_cert is not None,
             what=Path(target).name if target else "the demo, atlas",
+            workers=options.workers,
             color=wants_color(sys.stderr),
         )
     except Exception:  # a greeting is not worth a server that does not start
         logging.getLogger("polywire").exception("the start-up text could not be made")
-        return
-    print(text, file=sys.stderr, flush=True)
+        return f"polywire serves on port {server.port}"

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 1024
 """Characters of one value that a client chose; the rest is cut."""
+_SHORT_TEXT = 200
+_TOGETHER = 4096
+"""PIPE_BUF of Linux: what write(2) does not mix with what others write to the same pipe."""
 _MAX_PENDING = 10_000
 """Lines held for one turn; more are dropped and counted, memory is not the place for a log."""
 
@@ -43,7 +46,9 @@ class AccessLog:
     """Takes finished exchanges by `record` and writes them to a file descriptor.
 
     descriptor: of the open file, 1 or 2 as a rule; it is not closed here. text: lines for people instead of JSON.
-    color: with ANSI colours, for a terminal. Nothing that happens in here reaches the exchange that is logged.
+    color: with ANSI colours, for a terminal.
+    shared: other processes write to the same pipe or file, so that each write is of whole lines and of no more bytes
+    than the kernel keeps together (PIPE_BUF). Nothing that happens in here reaches the exchange that is logged.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class AccessLog:
         *,
         text: bool = False,
         color: bool = False,
+        shared: bool = False,
         clock_ns: Callable[[], int] = time.monotonic_ns,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -60,6 +66,7 @@ class AccessLog:
         self._loop = loop
         self._encode = self._text if text else msgspec.json.Encoder().encode
         self._color = color
+        self._shared = shared
         self._clock_ns = clock_ns
         self._wall = wall
         self._pending: list[tuple[Any, ...]] = []
@@ -94,13 +101,17 @@ class AccessLog:
         lines = []
         for noted in pending:
             try:
-                lines.append(self._encode(_line(*noted)))
+                line = self._encode(_line(*noted))
+                lines.append(line if len(line) < _TOGETHER or not self._shared else self._encode(_shortened(*noted)))
             except Exception as error:
                 lines.append(b'{"level":"error","message":"access log line lost: %s"}' % type(error).__name__.encode())
         if self._dropped:
             lines.append(b'{"level":"warning","message":"access log lines dropped: %d"}' % self._dropped)
             self._dropped = 0
-        if lines:
+        if self._shared:
+            for part in _parts(lines):
+                _write(self._descriptor, part)
+        elif lines:
             lines.append(b"")
             _write(self._descriptor, b"\n".join(lines))
 
@@ -138,10 +149,37 @@ def _line(
         duration_ms=round(duration_ns / 1e6, 3),
         bytes=sent_bytes,
         version=version,
-        peer=f"[{peer.address}]:{peer.port}" if ":" in peer.address else f"{peer.address}:{peer.port}",
+        peer=_where(peer),
         request_id=request_id,
         user_agent=None if user_agent is None else _cut(user_agent),
     )
+
+
+def _shortened(at: float, method: str, path: str, *others: Any) -> Line:
+    """A line that is sure to be written in one piece: no character becomes more than 7 bytes."""
+    line = _line(at, method[:_SHORT_TEXT], path[:_SHORT_TEXT] + "…", *others)
+    line.user_agent = None
+    return line
+
+
+def _parts(lines: list[bytes]) -> Iterator[bytes]:
+    """The lines, joined to pieces of up to `_TOGETHER` bytes."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        if size + len(line) + 1 > _TOGETHER and part:
+            yield b"\n".join([*part, b""])
+            part, size = [], 0
+        part.append(line)
+        size += len(line) + 1
+    if part:
+        yield b"\n".join([*part, b""])
+
+
+def _where(peer: Peer) -> str:
+    if not peer.port:
+        return _cut(peer.address)  # a Unix socket, or a client of whom a proxy says no more
+    return f"[{peer.address}]:{peer.port}" if ":" in peer.address else f"{peer.address}:{peer.port}"
 
 
 def timestamp(at: float) -> str:

@@ -9,19 +9,27 @@ keeps a timer: the hub's ticker calls `tick`, which compares what it sees with w
 from __future__ import annotations
 
 import asyncio
+import ssl
 from functools import partial
-from typing import Generic, TypeVar, cast
+from math import inf
+from random import uniform
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from polywire.runtime.call import Peer
-from polywire.server.engine import Engine, TimedEngine
+from polywire.server.engine import Engine, TunnelEngine
 from polywire.server.hub import Hub
+from polywire.server.lingerer import Lingerer, end_writing
 from polywire.server.sniff import Spoken, spoken
+from polywire.server.tls import identity_of, server_name_of
+
+if TYPE_CHECKING:
+    from polywire.server.http2 import Http2Driver
 
 E = TypeVar("E", bound=Engine)
 
 _INSIST_S = 1.0
 """After the first notice of draining (RFC 9113 §6.8): for peers that do not answer its PING, or have not begun."""
-_LONG = 64 * 1024
+LONG = 64 * 1024
 """Engines give long output in pieces: after one of this size it is worth asking for more."""
 
 
@@ -39,12 +47,15 @@ class Driver(asyncio.Protocol, Generic[E]):
         "_marker",
         "_peer_done",
         "_reading",
+        "_retires_at",
+        "_retiring",
         "_stalled_since",
         "_transport",
         "_unsent_bytes",
     )
 
     protocol = "http1"
+    _insist_s = _INSIST_S
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, engine: E) -> None:
         self._hub = hub
@@ -57,6 +68,8 @@ class Driver(asyncio.Protocol, Generic[E]):
         self._heard = False
         self._marker = engine.last_activity_marker
         self._idle_since = hub.now
+        self._retires_at = _retirement(hub)
+        self._retiring = False
         self._awaited_since: float | None = None
         self._unsent_bytes = 0
         self._stalled_since = hub.now
@@ -74,7 +87,7 @@ class Driver(asyncio.Protocol, Generic[E]):
         out = engine.data_to_send()
         if out:
             self._transport.write(out)
-            if len(out) >= _LONG:
+            if len(out) >= LONG:
                 self.flush()
                 return
         if engine.want_close or engine.want_read != self._reading:
@@ -86,13 +99,17 @@ class Driver(asyncio.Protocol, Generic[E]):
             self._hub.loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write everything that the engine has to send, then do as it wants."""
+        """Write what the engine has to send, then do as it wants."""
         self._flush_due = False
         engine = self._engine
         if engine is None:
             return
-        while out := engine.data_to_send():
+        out = engine.data_to_send()
+        if out:
             self._transport.write(out)
+            if len(out) >= LONG:
+                # The rest in a turn of its own: a stream fills up what its peer takes, for as long as that has credit.
+                self._on_output()
         if engine.want_close or self._peer_done or engine.want_read != self._reading:
             self._settle(engine)
 
@@ -163,8 +180,10 @@ class Driver(asyncio.Protocol, Generic[E]):
         if self._stalled(now, settings.write_timeout_s) or self._left(now):
             self.abort()
             return
-        if self._hub.draining_since is not None and now - self._hub.draining_since >= _INSIST_S:
+        if self._hub.draining_since is not None and now - self._hub.draining_since >= self._insist_s:
             self.drain()
+        if now >= self._retires_at and self._retire(now - self._retires_at):
+            return
         marker = engine.last_activity_marker
         if engine.open_requests or marker != self._marker:
             self._marker = marker
@@ -172,11 +191,18 @@ class Driver(asyncio.Protocol, Generic[E]):
         if engine.awaiting_head:
             # A head must be complete in time however often a byte of it comes: only another request starts it anew.
             self._time_peer(engine, now, self._idle_since == now, settings.head_timeout_s)
-        elif engine.awaiting_body and self._reading:
-            self._time_peer(engine, now, heard, settings.body_timeout_s)
-        else:
+        elif not self._time_body(engine, now, heard):
             self._awaited_since = None
             self._time_idleness(engine, now)
+
+    def _time_body(self, engine: E, now: float, heard: bool) -> bool:
+        """Whether a body is awaited, for which the connection is timed; any byte of it starts the time anew."""
+        awaited = engine.awaiting_body and self._reading
+        if awaited:
+            # What is left of a body whose request has been answered must come within one time-out, in all.
+            heard = heard and engine.open_requests > 0
+            self._time_peer(engine, now, heard, self._hub.settings.body_timeout_s)
+        return awaited
 
     def _time_peer(self, engine: E, now: float, progress: bool, limit_s: float) -> None:
         if self._awaited_since is None or progress:
@@ -206,6 +232,19 @@ class Driver(asyncio.Protocol, Generic[E]):
         """Whether a peer that sends nothing more must be taken for gone; nothing but writing to it would tell."""
         return self._peer_done and not self._unsent_bytes and now - self._done_since >= self._hub.settings.half_close_s
 
+    def _retire(self, overdue_s: float) -> bool:
+        """Drain a connection that is `overdue_s` too old, and cut it off in the end; whether it is gone."""
+        if overdue_s >= self._hub.settings.max_connection_age_grace_s:
+            self._cut_off()
+        elif not self._retiring or overdue_s >= _INSIST_S:
+            self._retiring = True
+            self.drain()
+        return self._engine is None
+
+    def _cut_off(self) -> None:
+        """End it together with the requests that are open."""
+        self.abort()
+
     def drain(self) -> None:
         if self._engine is not None:
             self._engine.shutdown()
@@ -216,60 +255,112 @@ class Driver(asyncio.Protocol, Generic[E]):
         self._transport.abort()
 
 
-class Http1Driver(Driver[Engine]):
-    __slots__ = ()
+class Http1Driver(Driver[TunnelEngine]):
+    """Lets an idle connection bring one more request when it drains: HTTP/1.1 has no GOAWAY to send before the end."""
+
+    __slots__ = ("_half_closed",)
 
     protocol = "http1"
 
-
-class Http2Driver(Driver[TimedEngine]):
-    """Tells its engine the time, by which that counts abuse, and when to give up answers that nobody takes."""
-
-    __slots__ = ("_looked_at",)
-
-    protocol = "http2"
-
-    def __init__(self, hub: Hub, transport: asyncio.Transport, engine: TimedEngine) -> None:
+    def __init__(self, hub: Hub, transport: asyncio.Transport, engine: TunnelEngine) -> None:
         super().__init__(hub, transport, engine)
-        self._looked_at = hub.now
+        self._half_closed = False
 
-    def data_received(self, data: bytes) -> None:
-        # The base class's, written out: a call of super() for every read shows in the profile.
+    def flush(self) -> None:
+        self._flush_due = False
         engine = self._engine
         if engine is None:
             return
-        self._heard = True
-        engine.now = self._hub.now
-        engine.receive_data(data)
+        # Once: the engine gives all that it has, and what it leaves for a turn of its own is to let others come first.
         out = engine.data_to_send()
         if out:
             self._transport.write(out)
-            if len(out) >= _LONG:
-                self.flush()
-                return
-        if engine.want_close or engine.want_read != self._reading:
+        if engine.want_eof and not self._half_closed:
+            self._half_close(engine)
+        if engine.want_close or self._peer_done or engine.want_read != self._reading:
             self._settle(engine)
 
-    def tick(self, now: float) -> None:
-        engine = self._engine
-        if engine is not None and now - self._looked_at >= self._hub.settings.write_timeout_s:
-            self._looked_at = now
-            engine.reset_unread()
-        super().tick(now)
+    def _half_close(self, engine: TunnelEngine) -> None:
+        """End our direction of a tunnel; TLS has only both."""
+        self._half_closed = True
+        if self._transport.can_write_eof():
+            end_writing(self._transport)
+        else:
+            engine.receive_eof()
+
+    @property
+    def _insist_s(self) -> float:  # type: ignore[override]
+        return self._hub.settings.drain_idle_s
+
+    def drain(self) -> None:
+        engine, since = self._engine, self._hub.draining_since
+        if engine is None:
+            return
+        if (
+            since is not None
+            and self._hub.clock() - since < self._insist_s
+            and not (engine.open_requests or engine.awaiting_head or engine.awaiting_body or engine.want_close)
+            and not self._peer_done
+        ):
+            self._transport.set_protocol(LastRequest(self))
+        else:
+            super().drain()
+
+    def take_back(self) -> None:
+        """Be the transport's protocol again."""
+        self._transport.set_protocol(self)
+
+    def receive_last(self, data: bytes) -> None:
+        """Take the beginning of one more request, whose answer says `connection: close`."""
+        if self._engine is not None:
+            # Shut down while idle, the engine would read no more; now a request has begun, and it lets that end.
+            self._engine.receive_data(data[:1])
+            self._engine.shutdown()
+            self.data_received(data[1:])
+
+
+class LastRequest(asyncio.Protocol):
+    """Stands before an idle HTTP/1.1 driver that drains, until something comes; the driver keeps the time."""
+
+    __slots__ = ("_driver",)
+
+    def __init__(self, driver: Http1Driver) -> None:
+        self._driver = driver
+
+    def data_received(self, data: bytes) -> None:
+        data = data.lstrip(b"\r\n")  # allowed between requests (RFC 9112 §2.2), and no request yet
+        if data:
+            self._driver.take_back()
+            self._driver.receive_last(data)
+
+    def eof_received(self) -> bool:
+        return self._driver.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._driver.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._driver.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._driver.resume_writing()
 
 
 class Sniffer(asyncio.Protocol):
     """The protocol of a new transport: waits for ALPN's word or the first bytes, then hands over to a driver.
 
     Whoever makes it adds it to the hub: it counts before it has a transport, during a TLS handshake.
+
+    peer: who is known to be at the other end, without what TLS will tell.
     """
 
-    __slots__ = ("_first", "_hub", "_since", "_transport")
+    __slots__ = ("_first", "_hub", "_peer", "_since", "_transport")
 
     protocol = "new"
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, peer: Peer) -> None:
         self._hub = hub
+        self._peer = peer
         self._first = b""
         self._since = hub.now
         self._transport: asyncio.Transport | None = None
@@ -299,9 +390,11 @@ class Sniffer(asyncio.Protocol):
     def _hand_over(self, transport: asyncio.Transport, found: Spoken) -> None:
         self._hub.discard(self)
         self._transport = None
-        driver = new_driver(self._hub, transport, found)
+        driver = new_driver(self._hub, transport, found, self._peer)
         transport.set_protocol(driver)
-        if self._first:
+        if self._first and self._hub.draining_since is not None and isinstance(driver, Http1Driver):
+            driver.receive_last(self._first)
+        elif self._first:
             driver.data_received(self._first)
         else:
             driver.flush()  # what the server says first (RFC 9113 §3.4)
@@ -312,7 +405,7 @@ class Sniffer(asyncio.Protocol):
         draining_since = self._hub.draining_since
         if self._transport is not None and (
             now - self._since >= self._hub.settings.first_byte_timeout_s
-            or (draining_since is not None and now - draining_since >= _INSIST_S)
+            or (draining_since is not None and now - draining_since >= max(_INSIST_S, self._hub.settings.drain_idle_s))
         ):
             self._transport.close()
 
@@ -324,75 +417,44 @@ class Sniffer(asyncio.Protocol):
             self._transport.abort()
 
 
-class Lingerer(asyncio.Protocol):
-    """Reads and drops what the peer still sends after our FIN, up to `linger_s` and `linger_bytes`."""
-
-    __slots__ = ("_hub", "_left_bytes", "_since", "_transport", "_unsent_bytes", "protocol")
-
-    def __init__(self, hub: Hub, transport: asyncio.Transport, protocol: str, *, resume: bool) -> None:
-        self._hub = hub
-        self._transport = transport
-        self._left_bytes = hub.settings.linger_bytes
-        self._since = hub.now
-        self._unsent_bytes = transport.get_write_buffer_size()
-        self.protocol = protocol
-        hub.add(self)
-        transport.set_protocol(self)
-        transport.write_eof()
-        if resume:
-            transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        self._left_bytes -= len(data)
-        if self._left_bytes < 0:
-            self._transport.close()
-
-    def eof_received(self) -> bool:
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._hub.discard(self)
-
-    def tick(self, now: float) -> None:
-        """`linger_s` once everything is written; before that, as long as the peer takes some of it."""
-        settings = self._hub.settings
-        unsent = self._transport.get_write_buffer_size()
-        if unsent < self._unsent_bytes:
-            self._since = now
-        self._unsent_bytes = unsent
-        if unsent:
-            if now - self._since >= settings.write_timeout_s:
-                self._transport.abort()
-        elif now - self._since >= settings.linger_s:
-            self._transport.close()
-
-    def drain(self) -> None:
-        """Nothing is open here that could take long."""
-
-    def abort(self) -> None:
-        self._transport.abort()
+def _retirement(hub: Hub) -> float:
+    """When a connection that begins now will have reached its age, give or take a tenth."""
+    age_s = hub.settings.max_connection_age_s
+    return inf if age_s is None else hub.now + age_s * uniform(0.9, 1.1)  # noqa: S311 -- no secret
 
 
-def new_driver(hub: Hub, transport: asyncio.Transport, found: Spoken) -> Http1Driver | Http2Driver:
+def new_driver(hub: Hub, transport: asyncio.Transport, found: Spoken, known: Peer) -> Http1Driver | Http2Driver:
     """The engine for what is spoken, and its driver. A ClientHello where TLS is not due gets HTTP/1.1's error."""
-    peer = peer_of(transport)
-    on_request = partial(hub.on_request, peer)
+    peer = peer_of(transport, known)
+    on_request = hub.policy.requests_from(peer, hub.on_request)
+    on_refused = None if hub.on_refused is None else partial(hub.on_refused, peer)
     if found is Spoken.HTTP2:
+        from polywire.server.http2 import Http2Driver
         from polywire.wire.http2 import Http2Connection
 
-        return Http2Driver(hub, transport, Http2Connection(on_request, hub.settings.limits, hub.common))
+        over_http2 = Http2Connection(on_request, hub.settings.limits, hub.common)
+        over_http2.on_refused = on_refused
+        return Http2Driver(hub, transport, over_http2)
     from polywire.wire.http1 import Http1Connection
 
     scheme = "http" if peer.tls_version is None else "https"
-    return Http1Driver(hub, transport, Http1Connection(on_request, hub.settings.limits, hub.common, scheme))
+    over_http1 = Http1Connection(on_request, hub.settings.limits, hub.common, scheme)
+    over_http1.on_refused = on_refused
+    return Http1Driver(hub, transport, over_http1)
 
 
-def peer_of(transport: asyncio.BaseTransport) -> Peer:
-    """Who is at the other end, and what TLS was agreed with them."""
-    name = transport.get_extra_info("peername")
-    address, port = (name[0], name[1]) if isinstance(name, tuple) else (name or "", 0)
+def peer_of(transport: asyncio.BaseTransport, known: Peer) -> Peer:
+    """`known`, and what TLS was agreed with them."""
     tls = transport.get_extra_info("ssl_object")
     if tls is None:
-        return Peer(address, port)
+        return known
     cipher = tls.cipher()
-    return Peer(address, port, tls.version(), None if cipher is None else cipher[0])
+    return Peer(
+        known.address,
+        known.port,
+        tls.version(),
+        None if cipher is None else cipher[0],
+        server_name_of(tls),
+        None if tls.context.verify_mode is ssl.CERT_NONE else identity_of(tls),
+        known.via,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Engine(Protocol):
@@ -14,6 +14,7 @@ class Engine(Protocol):
     awaiting_head: bool
     awaiting_body: bool
     on_output: Callable[[], None] | None
+    on_refused: Callable[[Any, int, int], None] | None
 
     def receive_data(self, data: bytes) -> None: ...
     def receive_eof(self) -> None: ...
@@ -25,9 +26,18 @@ class Engine(Protocol):
     def resume_writing(self) -> None: ...
 
 
+class TunnelEngine(Engine, Protocol):
+    """HTTP/1.1's, which leaves the connection to a tunnel after an Upgrade."""
+
+    want_eof: bool
+
+
 class TimedEngine(Engine, Protocol):
-    """HTTP/2's, which counts abuse by the second, and whose peers give credit for each answer."""
+    """HTTP/2's, which counts abuse by the second, and times the bodies and answers of its streams one by one."""
 
     now: float
 
+    def reset_stalled(self, limit_s: float) -> None: ...
     def reset_unread(self) -> None: ...
+    def ping(self) -> None: ...
+    def close(self, code: int = 0) -> None: ...

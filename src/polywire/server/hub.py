@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from polywire.runtime.call import Peer
 from polywire.server.settings import ServerSettings
+from polywire.server.trust import Policy
 from polywire.wire.headers import CommonHeaders, HeaderBlock
 
 logger = logging.getLogger("polywire.server")
@@ -35,8 +36,10 @@ class Watched(Protocol):
 class Hub:
     """Shared by all connections of a server, and the set of them.
 
-    on_request: takes each request, as (peer, sink). `now` is the monotonic time of the last tick: free to read, good
-    enough to time out by. `common.block` is replaced whenever the second changes (RFC 9110 §6.6.1).
+    on_request: takes each request, as (peer, sink).
+    on_refused: told of each request that an engine has answered by itself, as (peer, sink, status, body_bytes).
+    `now` is the monotonic time of the last tick: free to read, good enough to time out by. `common.block` is replaced
+    whenever the second changes (RFC 9110 §6.6.1).
     """
 
     __slots__ = (
@@ -48,7 +51,9 @@ class Hub:
         "draining_since",
         "loop",
         "now",
+        "on_refused",
         "on_request",
+        "policy",
         "settings",
         "wall",
     )
@@ -59,11 +64,14 @@ class Hub:
         settings: ServerSettings,
         loop: asyncio.AbstractEventLoop,
         *,
+        on_refused: Callable[[Peer, Any, int, int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.on_request = on_request
+        self.on_refused = on_refused
         self.settings = settings
+        self.policy = Policy.of(settings)
         self.loop = loop
         self.clock = clock
         self.wall = wall

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import logging
 import socket
 import ssl
+from dataclasses import replace
 from typing import Any
 
+from polywire.runtime.call import Peer
 from polywire.server.connection import Sniffer
 from polywire.server.hub import Hub
+from polywire.server.openings import Peeker, ProxyReader
 from polywire.server.settings import ServerSettings
-from polywire.server.sniff import Spoken, spoken
+from polywire.server.tcp import keep_alive
+from polywire.server.tls import ALERTS, last_words
+from polywire.server.unix import ListenError as ListenError  # raised by what is here, so named here
+from polywire.server.unix import open_unix_socket, remove_socket_file
 
 logger = logging.getLogger("polywire.server")
 
@@ -23,16 +30,17 @@ Address = tuple[Any, ...]
 _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class ListenError(Exception):
-    """The address cannot be listened on; the text says why and what to do."""
-
-
-def open_sockets(settings: ServerSettings) -> list[socket.socket]:
-    """Sockets bound to `settings.host` and `.port`, one per address the name stands for. Raises ListenError.
+def open_sockets(settings: ServerSettings, *, reuse_port: bool = False) -> list[socket.socket]:
+    """Sockets bound to `settings.host` and `.port`, one per address the name stands for, or to `settings.uds`.
 
     They do not listen yet, so that callers are refused rather than kept waiting until `Listener.start`.
     TCP_NODELAY is set here once: accepted sockets inherit it.
+
+    reuse_port: others may be bound to the same port and share its connections (SO_REUSEPORT); see `open_socket_sets`,
+    which also knows what to do where that does not exist. Raises ListenError.
     """
+    if settings.uds is not None:
+        return [open_unix_socket(settings.uds, settings.uds_mode)]
     host, port = settings.host, settings.port
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -43,7 +51,7 @@ def open_sockets(settings: ServerSettings) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for family, _, _, _, address in dict.fromkeys(found):
-            sockets.append(_open_socket(family, address))
+            sockets.append(_open_socket(family, address, reuse_port))
             if port == 0:
                 break  # a second family would get another port
     except BaseException:
@@ -53,10 +61,38 @@ def open_sockets(settings: ServerSettings) -> list[socket.socket]:
     return sockets
 
 
-def _open_socket(family: int, address: Address) -> socket.socket:
+def open_socket_sets(settings: ServerSettings, count: int) -> list[list[socket.socket]]:
+    """What `open_sockets` gives, once for each of `count` workers. Raises ListenError.
+
+    TCP: each worker has a socket of its own with SO_REUSEPORT, between which the kernel shares out connections. A Unix
+    socket knows no such thing: all workers accept from duplicates of one.
+    """
+    first = open_sockets(settings)
+    if settings.uds is not None:
+        return [first, *([opened.dup() for opened in first] for _ in range(1, count))]
+    # That was to find a port that another program has: with SO_REUSEPORT we would only take a part of its connections.
+    if settings.port == 0:
+        host, port = first[0].getsockname()[:2]
+        settings = replace(settings, host=host, port=port)
+    for opened in first:
+        opened.close()
+    sets: list[list[socket.socket]] = []
+    try:
+        for _ in range(count):
+            sets.append(open_sockets(settings, reuse_port=True))
+    except BaseException:
+        for opened in itertools.chain(*sets):
+            opened.close()
+        raise
+    return sets
+
+
+def _open_socket(family: int, address: Address, reuse_port: bool) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -71,7 +107,9 @@ def _open_socket(family: int, address: Address) -> socket.socket:
     return listening
 
 
-def _explain(error: OSError, address: Address) -> str:
+def _explain(error: OSError, address: Address | str) -> str:
+    if isinstance(address, str):
+        return f"cannot listen on {address}: {error.strerror}"
     where = f"{address[0]}:{address[1]}"
     if error.errno == errno.EADDRINUSE:
         return f"{where} is in use by another program; stop it, or choose another port: --port {int(address[1]) + 1}"
@@ -91,7 +129,10 @@ class Listener:
     def __init__(self, hub: Hub, listening: socket.socket, context: ssl.SSLContext | None) -> None:
         self._hub = hub
         self._socket = listening
-        self.port = int(listening.getsockname()[1])
+        name = listening.getsockname()
+        self.path = name if isinstance(name, str) else None
+        """Of a Unix socket, else None."""
+        self.port = 0 if isinstance(name, str) else int(name[1])
         self._context = context
         self._adoptions: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -99,6 +140,9 @@ class Listener:
 
     def start(self) -> None:
         """Listen and accept. Raises ListenError."""
+        self._socket.setblocking(False)
+        if self.path is None:
+            keep_alive(self._socket, self._hub.settings.tcp_keepalive_s)
         try:
             self._socket.listen(self._hub.settings.backlog)
         except OSError as error:
@@ -109,14 +153,25 @@ class Listener:
         self._retry = None
         self._hub.loop.add_reader(self._socket, self._on_acceptable)
 
-    def close(self) -> None:
-        """Stop accepting and close the socket; what is in its backlog is refused by the kernel."""
+    def close(self, *, take_rest: bool = False) -> None:
+        """Stop accepting and close the socket; what is in its backlog then is refused by the kernel.
+
+        take_rest: accept what waits there first.
+        """
+        self._stop_retry()
+        if self._socket.fileno() >= 0:
+            self._hub.loop.remove_reader(self._socket)
+            if take_rest:
+                self._on_acceptable()
+                self._stop_retry()
+            self._socket.close()
+            if self.path is not None:
+                remove_socket_file(self.path)
+
+    def _stop_retry(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        if self._socket.fileno() >= 0:
-            self._hub.loop.remove_reader(self._socket)
-            self._socket.close()
 
     async def wait_adopted(self) -> None:
         """Wait until no connection is between accepted and handed over; TLS handshakes have their time-out."""
@@ -131,7 +186,7 @@ class Listener:
     def _on_acceptable(self) -> None:
         for _ in range(_ACCEPTS_PER_TURN):
             try:
-                accepted, _address = self._socket.accept()
+                accepted, address = self._socket.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionError:
@@ -141,114 +196,88 @@ class Listener:
                     self._back_off(error)
                     return
                 # accept(2): an error of the network waited for this connection (EPROTO and others); the next may do.
-                self._complain("a connection could not be accepted: %s", error.strerror)
+                self.complain("a connection could not be accepted: %s", error.strerror)
+                continue
             if len(self._hub) >= self._hub.settings.max_connections:
                 accepted.close()
-                self._complain("%d connections are open, the limit: refusing more", self._hub.settings.max_connections)
+                self.complain("%d connections are open, the limit: refusing more", self._hub.settings.max_connections)
                 continue
             accepted.setblocking(False)
-            self._meet(accepted)
+            self._welcome(accepted, self._peer(address))
 
     def _back_off(self, error: OSError) -> None:
         """The socket stays readable: without a pause the loop would spin on the same error."""
         self._hub.loop.remove_reader(self._socket)
         self._retry = self._hub.loop.call_later(_BACK_OFF_S, self._accept_on)
-        self._complain("cannot accept connections: %s; raise the limit of open files (ulimit -n)", error.strerror)
+        self.complain("cannot accept connections: %s; raise the limit of open files (ulimit -n)", error.strerror)
 
-    def _complain(self, message: str, value: object) -> None:
+    def complain(self, message: str, value: object) -> None:
         """At most once a minute: the log must not become the next thing that overflows."""
         now = self._hub.clock()
         if self._complained_at is None or now - self._complained_at >= 60:
             self._complained_at = now
             logger.warning(message, value)
 
-    def _meet(self, accepted: socket.socket) -> None:
-        if self._context is None:
-            self.adopt(accepted, None)
-        elif not self._hub.settings.clear_text:
-            self.adopt(accepted, self._context)
-        else:
-            Peeker(self._hub, self, accepted).look()
+    def _peer(self, address: Any) -> Peer:
+        if self.path is None:
+            return Peer(address[0], address[1])
+        return Peer(address if isinstance(address, str) and address else "unix")
 
-    def adopt(self, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+    def _welcome(self, accepted: socket.socket, peer: Peer) -> None:
+        if not self._hub.settings.proxy_protocol:
+            self.meet(accepted, peer)
+        elif self._hub.policy.trusts(peer):
+            ProxyReader(self._hub, self, accepted, peer).look()
+        else:
+            # The specification (§2) wants it so: who is not a proxy must not be taken for one, nor reach us past it.
+            accepted.close()
+            self.complain("connections past the trusted proxies, from %s: closed", peer.address)
+
+    def meet(self, accepted: socket.socket, peer: Peer) -> None:
+        """Go on with a connection whose next bytes are its client's own."""
+        if self._context is None:
+            self.adopt(accepted, peer, None)
+        elif not self._hub.settings.clear_text:
+            self.adopt_tls(accepted, peer)
+        else:
+            Peeker(self._hub, self, accepted, peer).look()
+
+    def adopt(self, accepted: socket.socket, peer: Peer, context: ssl.SSLContext | None) -> None:
         """Give the connection to the loop, under TLS where `context` is given."""
-        sniffer = Sniffer(self._hub)
+        sniffer = Sniffer(self._hub, peer)
         self._hub.add(sniffer)
         adoption = self._hub.loop.create_task(self._connect(sniffer, accepted, context))
         self._adoptions.add(adoption)
         adoption.add_done_callback(self._adoptions.discard)
 
-    def adopt_tls(self, accepted: socket.socket) -> None:
-        self.adopt(accepted, self._context)
+    def adopt_tls(self, accepted: socket.socket, peer: Peer) -> None:
+        self.adopt(accepted, peer, self._context)
 
     async def _connect(self, sniffer: Sniffer, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
-        loop, settings = self._hub.loop, self._hub.settings
+        loop = self._hub.loop
         try:
             if context is None:
                 await loop.connect_accepted_socket(lambda: sniffer, accepted)
             else:
-                await loop.connect_accepted_socket(
+                await self._secure(sniffer, accepted, context)
+        except (OSError, asyncio.CancelledError):
+            # The peer left, spoke broken TLS or was too slow: its affair, and every scanner does it.
+            self._hub.discard(sniffer)
+            accepted.close()
+
+    async def _secure(self, sniffer: Sniffer, accepted: socket.socket, context: ssl.SSLContext) -> None:
+        settings = self._hub.settings
+        alerts: list[bytes] = []
+        ALERTS.set(alerts)
+        with accepted.dup() as spare:
+            try:
+                await self._hub.loop.connect_accepted_socket(
                     lambda: sniffer,
                     accepted,
                     ssl=context,
                     ssl_handshake_timeout=settings.tls_handshake_timeout_s,
                     ssl_shutdown_timeout=settings.linger_s,
                 )
-        except (OSError, asyncio.CancelledError):
-            # The peer left, spoke broken TLS or was too slow: its affair, and every scanner does it.
-            self._hub.discard(sniffer)
-            accepted.close()
-
-
-class Peeker:
-    """Looks at a connection's first byte without taking it, because TLS needs its ClientHello whole."""
-
-    __slots__ = ("_hub", "_listener", "_since", "_socket", "_waiting")
-
-    protocol = "new"
-
-    def __init__(self, hub: Hub, listener: Listener, accepted: socket.socket) -> None:
-        self._hub = hub
-        self._listener = listener
-        self._socket = accepted
-        self._since = hub.now
-        self._waiting = False
-
-    def look(self) -> None:
-        try:
-            first = self._socket.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            self._wait()
-            return
-        except OSError:
-            first = b""
-        self._forget()
-        if not first:
-            self._socket.close()
-        elif spoken(first, self._hub.settings.protocols) is Spoken.TLS:
-            self._listener.adopt_tls(self._socket)
-        else:
-            self._listener.adopt(self._socket, None)
-
-    def _wait(self) -> None:
-        if not self._waiting:
-            self._waiting = True
-            self._hub.add(self)
-            self._hub.loop.add_reader(self._socket, self.look)
-
-    def _forget(self) -> None:
-        if self._waiting:
-            self._waiting = False
-            self._hub.discard(self)
-            self._hub.loop.remove_reader(self._socket)
-
-    def tick(self, now: float) -> None:
-        if now - self._since >= self._hub.settings.first_byte_timeout_s:
-            self.abort()
-
-    def drain(self) -> None:
-        self.abort()
-
-    def abort(self) -> None:
-        self._forget()
-        self._socket.close()
+            except ssl.SSLError:
+                last_words(spare, alerts)
+                raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 import msgspec
@@ -66,7 +68,28 @@ def configure(*, text: bool, color: bool, level: int = logging.INFO, stream: Tex
     root = logging.getLogger()
     if root.handlers:
         return
+    root.addHandler(_handler(text, color, stream))
+    root.setLevel(level)
+
+
+@contextlib.contextmanager
+def own(*, text: bool, color: bool) -> Iterator[None]:
+    """Send what `polywire.server` logs to standard error meanwhile, and leave the root logger to the application.
+
+    For a process that has no application yet: what it set up would look as if the application had.
+    """
+    logger = logging.getLogger("polywire.server")
+    handler, level = _handler(text, color, None), logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+def _handler(text: bool, color: bool, stream: TextIO | None) -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr if stream is None else stream)
     handler.setFormatter(TextFormatter(color=color) if text else JsonFormatter())
-    root.addHandler(handler)
-    root.setLevel(level)
+    return handler
