@@ -21,6 +21,7 @@ from polywire import (
     NotFound,
     PermissionDenied,
     Service,
+    Tracked,
     mutation,
     query,
 )
@@ -56,6 +57,16 @@ class UserService(Service, package="user"):
         for user in self.users.values():
             yield user
 
+    @query("GET /v1/users/changes", idle_s=60)
+    async def follow_users(self) -> AsyncIterator[Tracked[User]]:
+        for position, user in enumerate(self.users.values()):
+            yield Tracked(str(position), user)
+
+    @mutation("POST /v1/users/all")
+    async def upload_users(self, users: AsyncIterator[User]) -> int:
+        self.users.update({user.id: user async for user in users})
+        return len(self.users)
+
 
 async def refuse_strangers(call: Call, proceed: Invoke) -> Any:
     if call.metadata.get("authorization") is None:
@@ -77,12 +88,18 @@ async def decorated_methods_keep_their_types() -> None:
     assert_type(service.count(), int)
     async for user in service.watch_users():
         assert_type(user.age, int | None)
+    async for change in service.follow_users():
+        assert_type(change, Tracked[User])
+        assert_type(change.id, str)
+        assert_type(change.value, User)
 
 
 async def mistakes_are_seen() -> None:
     User(id="42", name="Alice")  # type: ignore[arg-type]
     User(id=42)  # type: ignore[call-arg]
     await service.get_user("42")  # type: ignore[arg-type]
+    Tracked(7, User(id=42, name="Alice"))  # type: ignore[arg-type]
+    query("GET /v1/users", idle_s="60")  # type: ignore[call-overload]
     App(UserService)  # type: ignore[arg-type]
     mutation("POST /v1/users", state=201)  # type: ignore[call-overload]
     query("GET /v1/users", idempotent=True)  # type: ignore[call-overload]
