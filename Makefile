@@ -5,13 +5,17 @@ PYTHON ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 ARGS ?=
+FUZZ_SECONDS ?= 600
+FUZZ_TARGET ?=
+FUZZ_JOBS ?= 1
+SANITIZE ?= 0
 
 PY := .venv/bin/python
-LINTED := src tests examples benchmarks setup.py
+LINTED := src tests examples benchmarks fuzz setup.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test check format wheel bench lock clean
+.PHONY: help setup serve test check format wheel bench fuzz lock clean
 
 help: ## This text
 	@echo "polywire: one typed Python service, every protocol, one port."
@@ -42,11 +46,14 @@ wheel: setup ## A wheel with libnghttp2 inside, in dist/
 bench: setup ## Measure polywire beside its peers (ARGS="--quick --only rest"; ARGS=--help explains)
 	@scripts/bench.sh $(ARGS)
 
+fuzz: setup ## Fuzz the parsers, ten minutes each (FUZZ_SECONDS=60, FUZZ_TARGET=http1, FUZZ_JOBS=2, SANITIZE=1)
+	@FUZZ_SECONDS="$(FUZZ_SECONDS)" FUZZ_TARGET="$(FUZZ_TARGET)" FUZZ_JOBS="$(FUZZ_JOBS)" SANITIZE="$(SANITIZE)" scripts/fuzz.sh $(ARGS)
+
 lock: setup ## Raise the locked versions in requirements/
 	@scripts/lock.sh
 
-clean: ## Remove all that was built: .venv, .venv-bench, build, dist, caches
-	@rm -rf .venv .venv-bench build dist wheelhouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean: ## Remove all that was built: .venv, .venv-bench, .venv-fuzz, build, dist, caches
+	@rm -rf .venv .venv-bench .venv-fuzz build dist wheelhouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@rm -rf src/*.egg-info
 	@find src -name '*.so' -delete -o -name '*.c' -delete
-	@find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests examples benchmarks fuzz -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,3 +15,4 @@ lock() { # lock NAME ARGUMENT...
 }
 lock dev pyproject.toml --extra demo --group dev
 lock bench --group bench
+lock fuzz pyproject.toml --group fuzz

@@ -19,5 +19,5 @@ def test_every_entry_is_a_version_with_hashes(path: Path) -> None:
         assert re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==\S+( ; [^#]+?)?( --hash=sha256:[0-9a-f]{64})+", entry), entry
 
 
-def test_both_locks_are_there() -> None:
-    assert [path.name for path in LOCKS] == ["bench.txt", "dev.txt"]
+def test_the_locks_are_there() -> None:
+    assert [path.name for path in LOCKS] == ["bench.txt", "dev.txt", "fuzz.txt"]

@@ -1,0 +1,48 @@
+"""The small grammars in header values: time-outs, Accept and its kin, content types, ids, gRPC's status message."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+
+from polywire.errors import InvalidArgument, MalformedInput, Unimplemented
+from polywire.http.compression import choose_coding
+from polywire.protocols.grpc import framing, status
+from polywire.protocols.rest import negotiation
+from polywire.request_id import request_id
+from polywire.wire.headers import Headers
+
+LONGEST_GRPC_S = 99999999 * 3600.0
+
+
+def fuzz_one(data: bytes) -> None:
+    text = data.decode("latin-1")
+    try:
+        assert 0.0 <= framing.timeout_s(text) <= LONGEST_GRPC_S
+        assert text.isascii()
+        assert len(text) <= 9
+    except InvalidArgument:
+        pass
+    try:
+        seconds = negotiation.timeout_s(text)
+        assert math.isfinite(seconds)
+        assert seconds > 0
+    except MalformedInput:
+        pass
+    # A problem is what is preferred; where it is preferred, JSON of some kind is accepted.
+    assert not negotiation.accepts_problem(text) or negotiation.accepts_json(text)
+    assert negotiation.accepts_json(text + ", */*") or "json" in text.lower() or "*" in text
+    negotiation.is_json(text)
+    assert not negotiation.is_json(text + "; charset=utf-16")
+    assert choose_coding(text) in (None, "zstd", "gzip")
+    given = request_id(text)
+    assert 0 < len(given) <= 128
+    assert given.isascii()
+    assert given.isprintable()
+    framing.accepts_gzip(Headers([("grpc-accept-encoding", text)]))
+    with contextlib.suppress(Unimplemented):
+        framing.check_coding(text)
+    sent = status.percent_encode(text)
+    assert all(0x20 <= octet <= 0x7E for octet in sent)
+    assert status.percent_decode(sent.decode()) == text
+    status.percent_decode(text)
