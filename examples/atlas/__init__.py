@@ -1,1 +1,1 @@
-"""The demo of polywire: three services as a user would write them. `polywire serve examples/atlas/app.py`."""
+"""The demo of polywire: services as a user would write them. `polywire serve examples/atlas/app.py`."""

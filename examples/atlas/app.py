@@ -1,22 +1,62 @@
 """Atlas: `polywire serve examples/atlas/app.py:app`.
 
-ATLAS_DATABASE_URL says where the users are kept: `postgresql://user:password@host/name` takes the extra `postgres`;
-default: the SQLite file atlas.db in the working directory.
+Environment:
+ATLAS_DATABASE_URL: where the users are kept; `postgresql://user:password@host/name` takes the extra `postgres`.
+Default: the SQLite file atlas.db in the working directory.
+ATLAS_FILES: the directory of uploaded files; default: atlas-files in the working directory.
+ATLAS_URL: of this server, where the services of the chain call each other; default: http://127.0.0.1:8000.
+ATLAS_LOG: the log that is written, and followed by `logs.Logs/Tail`; default: atlas.log in the working directory.
 """
 
 import logging
 import os
+from pathlib import Path
 
+from atlas.services.builds import Builds
+from atlas.services.chain import A, B, C, Link
+from atlas.services.files import Files
 from atlas.services.hello import Greeter
+from atlas.services.logs import Logs
 from atlas.services.users import UserService
 from atlas.services.weather import WeatherService
 from atlas.store import THREADS, UserStore
 from polywire import App
 
 logger = logging.getLogger("atlas")
+events = logging.getLogger("atlas.events")
+"""What everybody may read: it is written to the log that is followed."""
 
 store = UserStore(os.environ.get("ATLAS_DATABASE_URL", "sqlite:///atlas.db"))
-app = App(Greeter(), WeatherService(), UserService(store), name="atlas", version="1.0.0", thread_pool_size=THREADS)
+files = Files(Path(os.environ.get("ATLAS_FILES", "atlas-files")).absolute())
+logs = Logs(Path(os.environ.get("ATLAS_LOG", "atlas.log")).absolute())
+link = Link(os.environ.get("ATLAS_URL", "http://127.0.0.1:8000"))
+app = App(
+    Greeter(),
+    WeatherService(),
+    UserService(store),
+    files,
+    logs,
+    Builds(),
+    A(link),
+    B(link),
+    C(),
+    name="atlas",
+    version="1.0.0",
+    thread_pool_size=THREADS,
+    # Some streams have no end to wait for.
+    drain_s=5.0,
+)
+app.files("/v1/files", files.directory)
+
+log_handler = logging.FileHandler(logs.path, encoding="utf-8", delay=True)
+log_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+
+@app.on_start
+def open_log() -> None:
+    events.addHandler(log_handler)
+    events.setLevel(logging.INFO)
+    events.info("atlas has started")
 
 
 @app.on_start
@@ -25,9 +65,27 @@ def open_store() -> None:
     store.open()
 
 
+@app.on_start
+def open_files() -> None:
+    files.open()
+
+
+app.on_start(link.open)
+
+
 @app.on_stop
 def close_store() -> None:
     store.close()
+
+
+app.on_stop(link.close)
+
+
+@app.on_stop
+def close_log() -> None:
+    events.info("atlas has stopped")
+    events.removeHandler(log_handler)
+    log_handler.close()
 
 
 @app.check("database")

@@ -1,14 +1,17 @@
 """Greets people in their language."""
 
+import asyncio
 import os
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from msgspec import field
 
-from polywire import Doc, Message, Service, query
+from polywire import Doc, Message, Service, mutation, query
 
 GREETINGS = {"en": "Hey, {}!", "es": "¡Hola, {}!", "fr": "Salut, {}!", "de": "Hallo, {}!"}
+STREAMED = 5
 
 
 class HelloRequest(Message):
@@ -26,8 +29,32 @@ class HelloReply(Message):
 class Greeter(Service, package="hello"):
     """Says hello."""
 
+    def __init__(self, interval_s: float = 1.0) -> None:
+        self.interval_s = interval_s
+
     @query
     async def say_hello(self, request: HelloRequest) -> HelloReply:
         """Greets by name, in English where the language is not known."""
-        greeting = GREETINGS.get(request.language, GREETINGS["en"])
-        return HelloReply(greeting.format(request.name), server_id=f"atlas-{os.getpid()}", timestamp=int(time.time()))
+        return greeting(request)
+
+    @query
+    async def say_hello_stream(self, request: HelloRequest) -> AsyncIterator[HelloReply]:
+        """Five messages, a second apart."""
+        for number in range(1, STREAMED + 1):
+            if number > 1:
+                await asyncio.sleep(self.interval_s)
+            yield reply(f"Hey {request.name}, message {number} of {STREAMED}")
+
+    @mutation("POST /v1/hello/chat")
+    async def chat(self, requests: AsyncIterator[HelloRequest]) -> AsyncIterator[HelloReply]:
+        """Greets each one when it comes."""
+        async for request in requests:
+            yield greeting(request)
+
+
+def greeting(request: HelloRequest) -> HelloReply:
+    return reply(GREETINGS.get(request.language, GREETINGS["en"]).format(request.name))
+
+
+def reply(message: str) -> HelloReply:
+    return HelloReply(message, server_id=f"atlas-{os.getpid()}", timestamp=int(time.time()))

@@ -1,13 +1,33 @@
 """People and their accounts, in a database."""
 
-import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
+from atlas.room import Room
 from atlas.store import EmailTaken, UserRow, UserStore
-from polywire import ID, AlreadyExists, Doc, Int32, Message, NotFound, Service, mutation, query
+from atlas.threads import in_thread
+from polywire import (
+    ID,
+    AlreadyExists,
+    Doc,
+    Int32,
+    Message,
+    NotFound,
+    ResourceExhausted,
+    Service,
+    mutation,
+    query,
+)
+
+logger = logging.getLogger("atlas.events")
+
+MOST_UPLOADED = 10_000
+MOST_PROBLEMS = 100
 
 UserId = Annotated[Int32, ID]
 # PostgreSQL keeps no text with U+0000 in it.
@@ -27,6 +47,30 @@ class User(Message):
     roles: list[str]
 
 
+class CreateUserRequest(Message):
+    name: Name
+    email: Email
+    age: Age | None = None
+
+
+class UploadProblem(Message):
+    index: Annotated[Int32, Doc("Of the user in the stream, from 0.")]
+    email: str
+    reason: str
+
+
+class UploadSummary(Message):
+    created: Int32
+    skipped: Int32
+    problems: Annotated[list[UploadProblem], Doc("Why the first 100 were skipped.")]
+
+
+class ChatMessage(Message):
+    user: Name
+    text: Annotated[str, Meta(max_length=4000)]
+    timestamp: Annotated[int, Doc("Unix time in seconds; the server's, whatever was sent.")] = 0
+
+
 class UserPage(Message):
     users: list[User]
     total: Annotated[Int32, Doc("How many there are on all pages.")]
@@ -38,6 +82,7 @@ class UserService(Service, package="user"):
 
     def __init__(self, store: UserStore) -> None:
         self.store = store
+        self.room: Room[ChatMessage] = Room()
 
     @query("GET /v1/users/{id}", "GET /users/{id}")
     def get_user(self, id: UserId) -> User:
@@ -45,12 +90,14 @@ class UserService(Service, package="user"):
         return found(id, self.store.get(id))
 
     @mutation("POST /v1/users", "POST /users", status=201)
-    def create_user(self, name: Name, email: Email, age: Age | None = None) -> User:
+    def create_user(self, request: CreateUserRequest) -> User:
         """Opens an account. An e-mail address can have only one."""
         try:
-            return user(self.store.create(name, email, age))
+            row = self.store.create(request.name, request.email, request.age)
         except EmailTaken:
-            raise taken(email) from None
+            raise taken(request.email) from None
+        logger.info("user %d created", row.id)
+        return user(row)
 
     @mutation("PATCH /v1/users/{id}", "PATCH /users/{id}")
     def update_user(
@@ -81,18 +128,51 @@ class UserService(Service, package="user"):
         following = offset + len(rows)
         return UserPage([user(row) for row in rows], total, following if following < total else None)
 
-    @query
+    @query("GET /v1/users/stream", "GET /users/stream")
     async def list_users(
         self, page_size: Annotated[Int32, Meta(ge=0, le=1000)] = 0, page_token: PageToken = ""
     ) -> AsyncIterator[User]:
         """Every user, as a stream. `page_size` caps it, `page_token` is the id to go on after."""
         after, left = int(page_token or 0), page_size or None
-        while rows := await asyncio.to_thread(self.store.after, after, min(left or 100, 100)):
+        while rows := await in_thread(self.store.after, after, min(left or 100, 100)):
             for row in rows:
                 yield user(row)
             after = rows[-1].id
             if left is not None and (left := left - len(rows)) == 0:
                 return
+
+    @mutation("POST /v1/users/batch", "POST /users/batch")
+    async def upload_users(self, users: AsyncIterator[CreateUserRequest]) -> UploadSummary:
+        """Opens an account for each that comes, and tells at the end which had one already.
+
+        What has been opened stays if the upload breaks off.
+        """
+        created = skipped = 0
+        problems: list[UploadProblem] = []
+        async for request in users:
+            if created + skipped == MOST_UPLOADED:
+                raise ResourceExhausted(f"more than {MOST_UPLOADED} users in one upload", reason="TOO_MANY_USERS")
+            try:
+                await in_thread(self.store.create, request.name, request.email, request.age)
+                created += 1
+            except EmailTaken:
+                if len(problems) < MOST_PROBLEMS:
+                    problems.append(UploadProblem(created + skipped, request.email, "EMAIL_TAKEN"))
+                skipped += 1
+        return UploadSummary(created, skipped, problems)
+
+    @mutation("POST /v1/users/chat", "POST /users/chat")
+    async def chat(self, messages: AsyncIterator[ChatMessage]) -> AsyncIterator[ChatMessage]:
+        """Tells everybody who is here what each says, the speaker too, in one order and from one's coming on.
+
+        Ends once the caller has said its last and has heard what was said until then. Who reads too slowly to keep up
+        is let go with SLOW_CONSUMER.
+        """
+        return self.room.visit(messages, stamped)
+
+
+def stamped(message: ChatMessage) -> ChatMessage:
+    return msgspec.structs.replace(message, timestamp=int(time.time()))
 
 
 def user(row: UserRow) -> User:
