@@ -6,6 +6,7 @@ import http.client
 import json
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import h2.config
@@ -24,9 +25,13 @@ class WrongAnswer(Exception):
 
 def request_body(row: Row) -> bytes:
     """The body that the load sends: one length-prefixed message for gRPC, nothing for REST."""
-    if row.protocol != "grpc":
+    if not row.protocol.startswith("grpc"):
         return b""
-    message: Any = schema.GetUsersRequest(count=row.count) if row.count else schema.GetUserRequest(id=42)
+    message: Any
+    if row.protocol == "grpc-chat":
+        message = schema.User(**_user(1))
+    else:
+        message = schema.GetUsersRequest(count=row.count) if row.count else schema.GetUserRequest(id=42)
     return frame(message.SerializeToString())
 
 
@@ -49,7 +54,7 @@ def check(row: Row, port: int) -> int:
         status, headers, body = _http2(port, row)
     if status != 200:
         raise WrongAnswer(f"status {status}: {body[:200]!r}")
-    if row.protocol == "grpc":
+    if row.protocol.startswith("grpc"):
         if headers.get("grpc-status") != "0":
             raise WrongAnswer(f"grpc-status {headers.get('grpc-status')}: {headers.get('grpc-message')}")
         _compare(row, _decoded(row, body))
@@ -65,13 +70,28 @@ def _compare(row: Row, seen: object) -> None:
 
 
 def _decoded(row: Row, body: bytes) -> object:
+    if row.group == "stream":
+        return {"users": [_plain(schema.User.FromString(message)) for message in _messages(body)]}
     compressed, length = struct.unpack(">BI", body[:5])
     if compressed or length != len(body) - 5:
         raise WrongAnswer(f"a frame of {length} bytes, compressed={compressed}, in {len(body)} bytes")
     users: list[Any]
     users = list(schema.UserList.FromString(body[5:]).users) if row.count else [schema.User.FromString(body[5:])]
-    plain = [{"id": u.id, "name": u.name, "email": u.email, "age": u.age} for u in users]
+    plain = [_plain(user) for user in users]
     return {"users": plain} if row.count else plain[0]
+
+
+def _plain(user: Any) -> dict[str, object]:
+    return {"id": user.id, "name": user.name, "email": user.email, "age": user.age}
+
+
+def _messages(body: bytes) -> Iterator[bytes]:
+    while body:
+        compressed, length = struct.unpack(">BI", body[:5])
+        if compressed or length > len(body) - 5:
+            raise WrongAnswer(f"a frame of {length} bytes, compressed={compressed}, before {len(body)} bytes")
+        yield body[5 : 5 + length]
+        body = body[5 + length :]
 
 
 def _http1(port: int, target: str) -> tuple[int, dict[str, str], bytes]:
@@ -87,7 +107,7 @@ def _http1(port: int, target: str) -> tuple[int, dict[str, str], bytes]:
 
 
 def _http2(port: int, row: Row) -> tuple[int, dict[str, str], bytes]:
-    grpc = row.protocol == "grpc"
+    grpc = row.protocol.startswith("grpc")
     headers = [
         (":method", "POST" if grpc else "GET"),
         (":scheme", "http"),

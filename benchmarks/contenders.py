@@ -20,6 +20,7 @@ class Contender:
     """Whose version the report names."""
     rest: bool = False
     grpc: bool = False
+    streams: bool = False
     http2: bool = True
     limit: bool = False
     """Not a peer but a ceiling: it does none of the work of a framework."""
@@ -46,6 +47,7 @@ CONTENDERS = (
         "polywire",
         rest=True,
         grpc=True,
+        streams=True,
     ),
     Contender(
         "FastAPI + uvicorn",
@@ -69,8 +71,8 @@ CONTENDERS = (
         http2=False,
         limit=True,
     ),
-    Contender("grpcio.aio", _module("benchmarks.peers.grpcio_server", "{port}"), "grpcio", grpc=True),
-    Contender("grpclib", _module("benchmarks.peers.grpclib_server", "{port}"), "grpclib", grpc=True),
+    Contender("grpcio.aio", _module("benchmarks.peers.grpcio_server", "{port}"), "grpcio", grpc=True, streams=True),
+    Contender("grpclib", _module("benchmarks.peers.grpclib_server", "{port}"), "grpclib", grpc=True, streams=True),
     Contender(
         "connectrpc + pyvoy",
         (str(Path(sys.executable).with_name("pyvoy")), "benchmarks.peers.connect_app:app", "--port", "{port}"),
@@ -78,6 +80,17 @@ CONTENDERS = (
         grpc=True,
     ),
 )
+
+WITH_COSTS = {
+    POLYWIRE: (
+        str(POLYWIRE_PYTHON.with_name("polywire")),
+        "serve",
+        str(ROOT / "benchmarks" / "costs_app.py") + ":app",
+        *("--no-access-log", "--host", "127.0.0.1", "--port", "{port}"),
+    ),
+    "grpcio.aio": _module("benchmarks.peers.grpcio_costs", "{port}"),
+}
+"""By contender: what is started where `costs.Costs` is to be served too."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +106,29 @@ class Row:
     streams: int
     """Requests under way on each connection."""
     protocol: str
-    """"http1", "http2" or "grpc"."""
+    """"http1", "http2", "grpc"; its streams "grpc-list" (one message in, `count` out) and "grpc-chat" (one for one)."""
+    path: str = ""
+    """Another one than `target` says, answered the same."""
+
+    @property
+    def unit(self) -> str:
+        return "messages" if self.group == "stream" else "requests"
 
     @property
     def target(self) -> str:
+        if self.path:
+            return self.path
+        if self.protocol == "grpc-list":
+            return "/user.UserService/ListUsers"
+        if self.protocol == "grpc-chat":
+            return "/user.UserService/Chat"
         if self.protocol == "grpc":
             return f"/user.UserService/{'GetUsers' if self.count else 'GetUser'}"
         return f"/v1/users?count={self.count}" if self.count else "/v1/users/42"
 
     def accepts(self, contender: Contender) -> bool:
+        if self.group == "stream":
+            return contender.streams
         if self.protocol == "grpc":
             return contender.grpc
         return contender.rest and (contender.http2 or self.protocol == "http1")
@@ -116,7 +143,9 @@ ROWS = (
     Row("rest-http2", "rest", "REST GET, HTTP/2, 4 x 16", 0, 4, 16, "http2"),
     Row("grpc-4x16", "grpc", "gRPC unary, 4 x 16", 0, 4, 16, "grpc"),
     Row("grpc-32x1", "grpc", "gRPC unary, 32 x 1", 0, 32, 1, "grpc"),
+    Row("grpc-list", "stream", "gRPC server stream of 1,000 messages, 4 x 16", 1000, 4, 16, "grpc-list"),
+    Row("grpc-chat", "stream", "gRPC bidirectional, one for one, 4 x 16", 1, 4, 16, "grpc-chat"),
     *(Row(f"rest-{n}-users", "size", f"REST GET, {_users(n)}", n, 32, 1, "http1") for n in (1, 100, 1000)),
     *(Row(f"grpc-{n}-users", "size", f"gRPC unary, {_users(n)}", n, 4, 16, "grpc") for n in (1, 100, 1000)),
 )
-GROUPS = ("rest", "grpc", "size", "start")
+GROUPS = ("rest", "grpc", "stream", "size", "start", "costs")

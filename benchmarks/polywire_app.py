@@ -5,12 +5,13 @@ polywire serve benchmarks/polywire_app.py:app
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from polywire import App, Int32, Message, Service, Unauthenticated, query
+from polywire import App, Int32, Message, Service, Unauthenticated, mutation, query
 
 if TYPE_CHECKING:
     from polywire import Call, Invoke
@@ -37,6 +38,16 @@ class UserService(Service, package="user"):
         return UserList(
             users=[User(id=i, name="Alice", email="alice@example.com", age=30) for i in range(1, count + 1)]
         )
+
+    @query("GET /v1/users/stream")
+    async def list_users(self, count: Annotated[Int32, Meta(ge=1, le=1_000_000)]) -> AsyncIterator[User]:
+        for i in range(1, count + 1):
+            yield User(id=i, name="Alice", email="alice@example.com", age=30)
+
+    @mutation
+    async def chat(self, users: AsyncIterator[User]) -> AsyncIterator[User]:
+        async for user in users:
+            yield user
 
 
 class Timing:

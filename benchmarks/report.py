@@ -21,7 +21,7 @@ def show(results: Results, console: Console) -> None:
     for row, contenders in results.rows.items():
         table = Table(title=row.title, title_justify="left", title_style="bold", min_width=78)
         table.add_column("")
-        for name in ("requests/s", "polywire is", "p50", "p99"):
+        for name in (f"{row.unit}/s", "polywire is", "p50", "p99"):
             table.add_column(name, justify="right")
         mine = contenders.get(POLYWIRE)
         for name, series in contenders.items():
@@ -39,6 +39,8 @@ def show(results: Results, console: Console) -> None:
             cells = (f"{median(start.seconds) * 1000:.0f} ms", f"{start.memory_bytes / 1e6:.0f} MB")
             table.add_row(name, *cells, style=_style(name))
         console.print(table)
+    if results.costs:
+        _show_costs(results, console)
     for name, trouble in results.troubles.items():
         console.print(f"[red]{name} did not take part:[/] {escape(trouble)}")
     _show_targets(results, console)
@@ -55,7 +57,19 @@ def _cells(name: str, series: Series, mine: Series | None) -> tuple[str, ...]:
     ratio = ""
     if mine is not None and mine.runs and name != POLYWIRE:
         ratio = f"{mine.per_second / series.per_second:.1f}x"
-    return name, f"{series.per_second:,.0f}", ratio, f"{series.p50_ms:.2f} ms", f"{series.p99_ms:.2f} ms"
+    latencies = ("" if ms is None else f"{ms:.2f} ms" for ms in (series.p50_ms, series.p99_ms))
+    return name, f"{series.per_second:,.0f}", ratio, *latencies
+
+
+def _show_costs(results: Results, console: Console) -> None:
+    names = list(dict.fromkeys(name for cost in results.costs.values() for name in cost.seen))
+    table = Table(title="Costs", title_justify="left", title_style="bold", min_width=78)
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right", style=_style(name))
+    for cost in results.costs.values():
+        table.add_row(cost.title, *(cost.text(cost.seen[name]) if name in cost.seen else "" for name in names))
+    console.print(table)
 
 
 def _show_targets(results: Results, console: Console) -> None:
@@ -94,7 +108,9 @@ def draw(results: Results, path: Path) -> None:
         axis.set_visible(False)
     for axis, (title, values) in zip(axes.flat, panels, strict=False):
         _panel(axis, title, values)
-    figure.suptitle("polywire beside its peers: one core, requests per second unless said otherwise", fontsize=12)
+    figure.suptitle(
+        "polywire beside its peers: one core, requests or messages per second unless said otherwise", fontsize=12
+    )
     figure.tight_layout(rect=(0, 0, 1, 0.985))
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=110)

@@ -14,6 +14,11 @@ from benchmarks.load import Measured
 LIMITS = frozenset(contender.name for contender in CONTENDERS if contender.limit)
 
 
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
 @dataclass
 class Series:
     """The runs of one contender in one row."""
@@ -29,12 +34,12 @@ class Series:
         return median(run.per_second for run in self.runs) if self.runs else 0.0
 
     @property
-    def p50_ms(self) -> float:
-        return median(run.p50_ms for run in self.runs) if self.runs else 0.0
+    def p50_ms(self) -> float | None:
+        return _median([run.p50_ms for run in self.runs])
 
     @property
-    def p99_ms(self) -> float:
-        return median(run.p99_ms for run in self.runs) if self.runs else 0.0
+    def p99_ms(self) -> float | None:
+        return _median([run.p99_ms for run in self.runs])
 
 
 @dataclass
@@ -44,9 +49,29 @@ class Start:
 
 
 @dataclass
+class Cost:
+    """One figure that is no rate of requests, of each contender that has it."""
+
+    title: str
+    unit: str
+    """"ms", "kB", "/s", or "x" for a ratio."""
+    limit: float | None = None
+    """What polywire is to stay below."""
+    at_least: bool = False
+    """The limit is one to reach instead."""
+    seen: dict[str, float] = field(default_factory=dict)
+
+    def text(self, value: float) -> str:
+        """With its unit, as precise as it is worth."""
+        number = f"{value:,.0f}" if self.unit == "/s" else f"{value:,.2f}" if value < 10 else f"{value:,.1f}"
+        return number + (self.unit if self.unit in ("/s", "x") else f" {self.unit}")
+
+
+@dataclass
 class Results:
     rows: dict[Row, dict[str, Series]] = field(default_factory=dict)
     starts: dict[str, Start] = field(default_factory=dict)
+    costs: dict[str, Cost] = field(default_factory=dict)
     import_s: float | None = None
     troubles: dict[str, str] = field(default_factory=dict)
     """Contenders that could not take part at all, and why."""
@@ -76,6 +101,8 @@ RATIOS = (
     ("rest-http2", "Granian RSGI, bare", 2.0),
     ("grpc-4x16", "grpcio.aio", 30.0),
     ("grpc-32x1", "grpcio.aio", 18.0),
+    ("grpc-list", "grpcio.aio", 30.0),
+    ("grpc-chat", "grpcio.aio", 20.0),
     ("rest-100-users", "FastAPI + uvicorn", 10.0),
     ("grpc-100-users", "grpcio.aio", 8.0),
 )
@@ -93,9 +120,12 @@ def targets(results: Results) -> list[Target]:
             found.append(Target(title, f"{wanted:g}x", f"{ratio:.1f}x", ratio >= wanted))
     for key in LATENCY_ROWS:
         row = results.row(key)
-        peers = [s.p99_ms for name, s in row.items() if s.runs and name != POLYWIRE and name not in LIMITS]
-        if peers and POLYWIRE in row and row[POLYWIRE].runs:
-            seen, best = row[POLYWIRE].p99_ms, min(peers)
+        peers = [
+            s.p99_ms for name, s in row.items() if s.p99_ms is not None and name != POLYWIRE and name not in LIMITS
+        ]
+        seen = row[POLYWIRE].p99_ms if POLYWIRE in row else None
+        if peers and seen is not None:
+            best = min(peers)
             found.append(Target(f"{titles[key]}: p99", f"{best:.2f} ms", f"{seen:.2f} ms", seen <= best))
     if results.import_s is not None:
         found.append(_below("import polywire", results.import_s * 1000, 150, "ms"))
@@ -103,6 +133,12 @@ def targets(results: Results) -> list[Target]:
     if start is not None:
         found.append(_below("start to first answer", median(start.seconds) * 1000, 500, "ms"))
         found.append(_below("memory at rest", start.memory_bytes / 1e6, 45, "MB"))
+    for cost in results.costs.values():
+        if cost.limit is not None and POLYWIRE in cost.seen:
+            figure = cost.seen[POLYWIRE]
+            bound = f"{'at least' if cost.at_least else 'under'} {cost.limit:g}{' ' * (cost.unit != 'x')}{cost.unit}"
+            reached = figure >= cost.limit if cost.at_least else figure < cost.limit
+            found.append(Target(cost.title, bound, cost.text(figure), reached))
     return found
 
 
@@ -125,8 +161,8 @@ def as_json(results: Results, rounds: int, seconds: int) -> dict[str, Any]:
                 "contenders": {
                     name: {
                         "per_second": round(series.per_second, 1),
-                        "p50_ms": round(series.p50_ms, 3),
-                        "p99_ms": round(series.p99_ms, 3),
+                        "p50_ms": _rounded(series.p50_ms),
+                        "p99_ms": _rounded(series.p99_ms),
                         "runs_per_second": [round(run.per_second, 1) for run in series.runs],
                         **({"trouble": series.trouble or series.note} if not series.runs else {}),
                     }
@@ -139,10 +175,22 @@ def as_json(results: Results, rounds: int, seconds: int) -> dict[str, Any]:
             name: {"first_answer_s": round(median(start.seconds), 3), "memory_bytes": start.memory_bytes}
             for name, start in results.starts.items()
         },
+        "costs": {
+            key: {
+                "title": cost.title,
+                "unit": cost.unit,
+                "contenders": {name: round(value, 3) for name, value in cost.seen.items()},
+            }
+            for key, cost in results.costs.items()
+        },
         "import_s": None if results.import_s is None else round(results.import_s, 4),
         "not_run": results.troubles,
         "targets": [vars(target) for target in targets(results)],
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def machine() -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import answers, load, report
+from benchmarks import answers, costs, load, report
 from benchmarks.contenders import CONTENDERS, GROUPS, ROOT, ROWS, Contender, Row
 from benchmarks.results import Results, Series, Start, as_json
 from benchmarks.servers import Server, cores, import_seconds
@@ -69,6 +69,8 @@ def main(argv: list[str] | None = None) -> int:
             measure_starts(contenders, results, progress)
         for row in rows:
             measure_row(row, contenders, results, progress, chosen.rounds, chosen.seconds)
+        if "costs" in chosen.only:
+            costs.measure(contenders, results, progress, chosen.rounds, chosen.seconds)
     report.show(results, console)
     if chosen.quick or wanted or set(chosen.only) != set(GROUPS):
         console.print("[dim]A part only: the committed figures and the picture stay as they are.[/]")

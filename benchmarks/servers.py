@@ -41,9 +41,10 @@ def free_port() -> int:
 class Server:
     """One contender, running between `with` and its end. Its own process group, so that its workers end with it."""
 
-    def __init__(self, contender: Contender, answers: Callable[[int], object]) -> None:
-        """`answers(port)` calls it once and raises OSError until it listens."""
+    def __init__(self, contender: Contender, answers: Callable[[int], object], *, pin: bool = True) -> None:
+        """`answers(port)` calls it once and raises OSError until it listens. Without `pin` it may use every core."""
         self.contender = contender
+        self._core = cores()[0] if pin else None
         self.port = free_port()
         self.start_s = 0.0
         self._answers = answers
@@ -53,7 +54,7 @@ class Server:
         command = tuple(part.replace("{port}", str(self.port)) for part in self.contender.command)
         started = time.perf_counter()
         self.process = subprocess.Popen(
-            pinned(command, cores()[0]),
+            pinned(command, self._core),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -88,6 +89,14 @@ class Server:
         """Resident memory of the process and all its children."""
         return sum(_resident_bytes(pid) for pid in _family(self.process.pid))
 
+    def anonymous_bytes(self) -> int:
+        """Of that, what is not mapped from files."""
+        return sum(_anonymous_bytes(pid) for pid in _family(self.process.pid))
+
+    def cpu_s(self) -> float:
+        """Seconds of a core that the process and all its children have taken."""
+        return sum(_cpu_s(pid) for pid in _family(self.process.pid))
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -114,6 +123,19 @@ def _resident_bytes(pid: int) -> int:
     with suppress(OSError), open(f"/proc/{pid}/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return 0
+
+
+def _anonymous_bytes(pid: int) -> int:
+    with suppress(OSError), open(f"/proc/{pid}/status") as status:
+        return sum(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon:"))
+    return 0
+
+
+def _cpu_s(pid: int) -> float:
+    with suppress(OSError), open(f"/proc/{pid}/stat") as stat:
+        user, system = stat.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return 0.0
 
 
 def import_seconds() -> float:

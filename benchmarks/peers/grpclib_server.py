@@ -22,10 +22,21 @@ class UserService:
         users = [User(id=i, name=NAME, email=EMAIL, age=AGE) for i in range(1, request.count + 1)]
         await stream.send_message(UserList(users=users))
 
+    async def list_users(self, stream: Any) -> None:
+        request = await stream.recv_message()
+        for i in range(1, request.count + 1):
+            await stream.send_message(User(id=i, name=NAME, email=EMAIL, age=AGE))
+
+    async def chat(self, stream: Any) -> None:
+        async for user in stream:
+            await stream.send_message(user)
+
     def __mapping__(self) -> dict[str, Handler]:
         unary = Cardinality.UNARY_UNARY
         return {
             f"/{SERVICE}/GetUser": Handler(self.get_user, unary, GetUserRequest, User),
+            f"/{SERVICE}/ListUsers": Handler(self.list_users, Cardinality.UNARY_STREAM, GetUsersRequest, User),
+            f"/{SERVICE}/Chat": Handler(self.chat, Cardinality.STREAM_STREAM, User, User),
             f"/{SERVICE}/GetUsers": Handler(self.get_users, unary, GetUsersRequest, UserList),
         }
 

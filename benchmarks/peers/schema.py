@@ -38,6 +38,7 @@ _message(
     ("age", _Field.TYPE_INT32),
 )
 _message(FILE, "UserList", ("users", _Field.TYPE_MESSAGE))
+_message(FILE, "Moment", ("started_ns", _Field.TYPE_INT64), ("stopped_ns", _Field.TYPE_INT64))
 
 _pool = descriptor_pool.DescriptorPool()
 _pool.Add(FILE)
@@ -51,3 +52,4 @@ GetUserRequest = _class("GetUserRequest")
 GetUsersRequest = _class("GetUsersRequest")
 User = _class("User")
 UserList = _class("UserList")
+Moment = _class("Moment")
