@@ -34,7 +34,7 @@ class Talk:
 
     async def hear(self) -> Any:
         """The next message; None at the end. Raises the error that the stream ends with."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(self._buffer) < 5 or len(self._buffer) < 5 + read_prefix(self._buffer, 1 << 30).length:
                 part = await self.sink.received()
                 if not part:
@@ -57,8 +57,8 @@ class Talk:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Raises TimeoutError if it does not happen within 5 s."""
-    async with asyncio.timeout(5):
+    """Raises TimeoutError if it does not happen within 30 s."""
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 -- what a task leaves behind tells nobody that it is gone
             await asyncio.sleep(0.001)
 

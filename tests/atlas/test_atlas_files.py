@@ -132,7 +132,7 @@ async def test_uploads_at_once_are_bounded(client: TestClient, directory: Path) 
 def used(client: TestClient) -> int:
     files = client.app.services[0].instance
     assert isinstance(files, Files)
-    return files._used_bytes
+    return files._kept_bytes + files._coming_bytes
 
 
 async def test_one_who_leaves_leaves_nothing(client: TestClient, directory: Path) -> None:

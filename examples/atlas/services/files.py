@@ -58,8 +58,10 @@ class Files(Service, package="files"):
         self.most_bytes_in_all = most_bytes_in_all
         self.most_uploads = most_uploads
         self._uploads = 0
-        self._used_bytes = 0
-        """As last looked up, and what was written since."""
+        self._kept_bytes = 0
+        """Of whole files: as last looked up, and what was kept since."""
+        self._coming_bytes = 0
+        """Of the uploads that are under way in this process."""
 
     def open(self) -> None:
         """Makes the directory, and removes what a process that was killed has left half-written."""
@@ -96,7 +98,7 @@ class Files(Service, package="files"):
     async def _keep(self, chunks: AsyncIterator[UploadChunk]) -> UploadResult:
         name = uuid.uuid4().hex
         part = self.directory / f".upload-{name}"
-        self._used_bytes = await in_thread(self._measure)
+        self._kept_bytes = await in_thread(self._measure)
         writing = Writing()
         size = 0
         try:
@@ -104,7 +106,7 @@ class Files(Service, package="files"):
             waiting = bytearray()
             async for chunk in chunks:
                 size += len(chunk.data)
-                self._used_bytes += len(chunk.data)
+                self._coming_bytes += len(chunk.data)
                 self._check(size)
                 waiting += chunk.data
                 if len(waiting) >= CHUNK_BYTES:
@@ -114,17 +116,19 @@ class Files(Service, package="files"):
             await in_thread(writing.close)
             # On the loop: no cancellation can come between this and the answer.
             os.replace(part, self.directory / name)
+            self._kept_bytes += size
         except BaseException:
-            self._used_bytes -= size
             part.unlink(missing_ok=True)
             writing.close()
             raise
+        finally:
+            self._coming_bytes -= size
         return UploadResult(name, size, writing.digest.hexdigest())
 
     def _check(self, size: int) -> None:
         if size > self.most_bytes:
             raise ResourceExhausted(f"a file can have {self.most_bytes} bytes", reason="FILE_TOO_LARGE")
-        if self._used_bytes > self.most_bytes_in_all:
+        if self._kept_bytes + self._coming_bytes > self.most_bytes_in_all:
             raise ResourceExhausted("there is no room left for files", reason="STORAGE_FULL")
 
     def _measure(self) -> int:
@@ -133,7 +137,8 @@ class Files(Service, package="files"):
             for entry in entries:
                 # Another upload may end in the meantime.
                 with suppress(FileNotFoundError):
-                    used += entry.stat(follow_symlinks=False).st_size
+                    if not entry.name.startswith("."):
+                        used += entry.stat(follow_symlinks=False).st_size
         return used
 
 
