@@ -30,27 +30,28 @@ Found = Iterator[tuple[str, str, float]]
 """The key of a cost, whose it is, and the figure."""
 
 COSTS = {
-    "cancel-wait-median": Cost("a waiting call's handler stops, at load: median", "ms"),
-    "cancel-wait-p99": Cost("a waiting call's handler stops, at load: p99", "ms", 5),
-    "cancel-flood-median": Cost("a running stream's handler stops, at load: median", "ms"),
-    "cancel-flood-p99": Cost("a running stream's handler stops, at load: p99", "ms", 5),
-    "memory-http1": Cost("memory of an idle HTTP/1.1 connection", "kB", 3),
-    "memory-http2": Cost("memory of an idle HTTP/2 connection", "kB", 17),
-    "memory-follow": Cost("memory of an open server stream", "kB"),
-    "memory-chat": Cost("memory of an open bidirectional stream", "kB"),
+    "cancel-wait-median": Cost("stop a waiting call: median", "ms"),
+    "cancel-wait-p99": Cost("stop a waiting call: p99", "ms", 5),
+    "cancel-flood-median": Cost("stop a running stream: median", "ms"),
+    "cancel-flood-p99": Cost("stop a running stream: p99", "ms", 5),
+    "memory-http1": Cost("memory: HTTP/1.1 connection", "KiB", 3),
+    "memory-http2": Cost("memory: HTTP/2 connection", "KiB", 17),
+    "memory-follow": Cost("memory: server stream", "KiB"),
+    "memory-chat": Cost("memory: bidirectional stream", "KiB"),
     "tls13-full": Cost("TLS 1.3 handshakes, full", "/s"),
     "tls13-resumed": Cost("TLS 1.3 handshakes, resumed", "/s"),
     "tls12-full": Cost("TLS 1.2 handshakes, full", "/s"),
     "tls12-resumed": Cost("TLS 1.2 handshakes, resumed", "/s"),
-    "attack-kept": Cost("throughput beside rapid reset / beside a busy process", "x", 0.5, at_least=True),
-    "attack-alone": Cost("the same / alone on the load's core", "x"),
+    "attack-kept": Cost("kept beside rapid reset", "x", 0.5, at_least=True),
+    "attack-alone": Cost("the same, of the load alone", "x"),
     "attack-p99": Cost("p99 beside rapid reset", "ms"),
-    "attack-resets": Cost("resets that the attacker sent meanwhile", "/s"),
-    "attack-cut": Cost("of its connections, cut", "/s"),
-    "workers": Cost("two workers / one, 200 µs of Python a request", "x", 1.8, at_least=True),
-    "workers-each": Cost("the same for each second of CPU that they had", "x"),
-    "workers-one": Cost("one worker, requests for each second of CPU", "/s"),
+    "attack-resets": Cost("resets sent meanwhile", "/s"),
+    "attack-cut": Cost("connections cut meanwhile", "/s"),
+    "workers": Cost("two workers / one", "x", 1.8, at_least=True),
+    "workers-each": Cost("the same, by CPU time", "x"),
+    "workers-one": Cost("requests, one worker's CPU", "/s"),
 }
+"""What each of them means stands in docs/performance.md."""
 
 
 def measure(contenders: Collection[Contender], results: Results, progress: Progress, rounds: int, seconds: int) -> None:
@@ -146,7 +147,7 @@ def _memory(name: str, kind: str, count: int) -> Found:
             each = memory.http2_connections(server, count)
         else:
             each = memory.streams(server, f"/costs.Costs/{kind.title()}", count)
-    yield f"memory-{kind}", name, each / 1000
+    yield f"memory-{kind}", name, each / 1024
 
 
 def _handshakes(seconds: float) -> Found:

@@ -54,7 +54,7 @@ class Cost:
 
     title: str
     unit: str
-    """"ms", "kB", "/s", or "x" for a ratio."""
+    """"ms", "KiB", "/s", or "x" for a ratio."""
     limit: float | None = None
     """What polywire is to stay below."""
     at_least: bool = False

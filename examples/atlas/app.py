@@ -5,6 +5,7 @@ ATLAS_DATABASE_URL: where the users are kept; `postgresql://user:password@host/n
 Default: the SQLite file atlas.db in the working directory.
 ATLAS_FILES: the directory of uploaded files; default: atlas-files in the working directory.
 ATLAS_URL: of this server, where the services of the chain call each other; default: http://127.0.0.1:8000.
+`polywire serve` without an application sets it to where it serves.
 ATLAS_LOG: the log that is written, and followed by `logs.Logs/Tail`; default: atlas.log in the working directory.
 """
 

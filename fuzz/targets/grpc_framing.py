@@ -39,6 +39,8 @@ def split(parts: list[bytes], limit_bytes: int) -> tuple[list[tuple[int, bytes]]
     found: list[tuple[int, bytes]] = []
     for part in parts:
         found += splitter.feed(part)
+        while splitter.waiting:
+            found += splitter.feed(b"")
         if splitter.error is not None:
             break
     else:

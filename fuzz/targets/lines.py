@@ -28,6 +28,8 @@ def split(parts: list[bytes], limit_bytes: int) -> tuple[list[bytes], bool]:
     found: list[bytes] = []
     for part in parts:
         found += splitter.feed(part)
+        while splitter.waiting:
+            found += splitter.feed(b"")
         if splitter.error is not None:
             assert isinstance(splitter.error, ResourceExhausted)
             return found, True

@@ -39,6 +39,24 @@ def test_tls(project: Path) -> None:
     assert "grpcurl -insecure " in told
 
 
+def test_client_certificates(project: Path) -> None:
+    told = text(tls=True, client_certificate=True)
+    assert "curl -k --cert client.pem --key client-key.pem https://127.0.0.1:8000/v1/users/42" in told
+    assert "grpcurl -insecure -cert client.pem -key client-key.pem -d " in told
+
+
+def test_a_unix_socket(project: Path) -> None:
+    lines = [line.split(None, 1) for line in text(uds="/run/my users.sock").splitlines() if line.strip()]
+    told = {line[0]: line[1] for line in lines}
+    assert told["polywire"] == "serves user.UserService on /run/my users.sock"
+    assert told["user.UserService:"] == "CreateUser, GetUser, Search"
+    assert told["REST"] == "curl --unix-socket '/run/my users.sock' http://localhost/v1/users/42"
+    assert told["gRPC"] == (
+        """grpcurl -plaintext -unix -d '{"id": 42}' '/run/my users.sock' user.UserService/GetUser"""
+    )
+    assert told["Health"] == "curl --unix-socket '/run/my users.sock' http://localhost/health"
+
+
 @pytest.mark.parametrize(
     ("host", "shown"),
     [("", "127.0.0.1:8000"), ("0.0.0.0", "127.0.0.1:8000"), ("::", "'http://[::1]:8000"), ("::1", "http://[::1]:8000")],  # noqa: S104

@@ -66,6 +66,28 @@ def test_an_option_not_given_leaves_what_the_app_says(
     assert serving._settings(App(Thing(), drain_s=5.0), given[0], None).drain_s == drain_s
 
 
+@pytest.mark.parametrize(
+    ("options", "url"),
+    [
+        ({"port": 8140}, "http://127.0.0.1:8140"),
+        ({"host": "::", "port": 8140}, "http://[::1]:8140"),
+        ({"port": 8140, "tls_cert": "c", "tls_only": True}, "https://127.0.0.1:8140"),
+        ({"uds": "/run/demo.sock"}, "unix:/run/demo.sock"),
+        ({"port": 0}, None),
+    ],
+)
+def test_the_demo_knows_where_it_is_served(
+    options: dict[str, Any], url: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATLAS_URL", "")  # so that it is put back
+    monkeypatch.delenv("ATLAS_URL")
+    serving._tell_demo(serving.ServeOptions(**options))
+    assert os.environ.get("ATLAS_URL") == url
+    monkeypatch.setenv("ATLAS_URL", "http://elsewhere")
+    serving._tell_demo(serving.ServeOptions(**options))
+    assert os.environ["ATLAS_URL"] == "http://elsewhere"
+
+
 def test_help_teaches() -> None:
     told = CliRunner().invoke(cli, ["--help"]).output
     assert "class UserService(Service" in told
@@ -77,7 +99,15 @@ WRONG = [
     (("users:ap",), "users has no 'ap'; it has app"),
     (("users", "--tls-cert", "missing.pem"), "cannot read missing.pem: No such file or directory"),
     (("users", "--tls-cert", "users.py"), "users.py must hold a certificate and its private key"),
-    (("users", "--tls-key", "key.pem"), "a TLS key without a certificate"),
+    (("users", "--tls-key", "key.pem"), "a TLS key without a certificate; give --tls-cert too"),
+    (("users", "--tls-only"), "without clear text there must be TLS; give --tls-cert too"),
+    (("users", "--tls-only", "--reload"), "without clear text there must be TLS; give --tls-cert too"),
+    (
+        ("users", "--tls-cert", "users.py", "--tls-client-ca", "users.py"),
+        "clear text on the same port would go past the client certificates; add --tls-only",
+    ),
+    (("users", "--set", "max_headers=0"), "max_headers must be a number from 1 to 2147483647, not 0"),
+    (("users", "--set", "tick_s=0"), r"tick_s must be a number above 0, not 0.0"),
     (("users", "--host", "203.0.113.7"), "203.0.113.7 is not an address of this machine"),
     (("broken.py",), "broken.py cannot be imported: see above"),
     (("mistaken.py",), "mistaken.Thing.run(value): `object` says nothing"),

@@ -50,4 +50,4 @@ def test_served_and_removed(start: Start, tmp_path: Path, workers: tuple[str, ..
 
 def test_what_is_wrong_is_said(start: Start) -> None:
     process = start("users:app", "--proxy-protocol", "--port", "0")
-    process.until("PROXY headers are believed from trusted_proxies only")
+    process.until("PROXY headers are believed from --trusted-proxies only")

@@ -179,6 +179,13 @@ def test_an_application_that_cannot_be_imported_is_said_once(start: Start, proje
     assert told.count("broken.py cannot be imported: see above") == 1
 
 
+def test_a_worker_that_ends_without_a_word_is_named(start: Start, project: Path) -> None:
+    (project / "leaves.py").write_text("raise SystemExit\n")
+    process = start("leaves", "--workers", "2", "--port", "0", "--log-format", "text")
+    process.until(r"worker \d+ ended while the first workers started \(exit code 0\)")
+    assert process.popen.wait(5) == 2
+
+
 def test_workers_and_reload_are_refused(start: Start) -> None:
     process = start("users", "--workers", "2", "--reload", "--port", "0")
     process.until("--reload is for development and starts one process")

@@ -122,8 +122,12 @@ async def test_nobody_listens(unused_tcp_port: int) -> None:
     async with polywire.connect(f"http://127.0.0.1:{unused_tcp_port}", settings=QUICK) as channel:
         lab = channel.client(Lab)
         for _ in range(3):
-            with pytest.raises(Unavailable, match=f"cannot connect to http://127.0.0.1:{unused_tcp_port}"):
+            with pytest.raises(Unavailable) as caught:
                 await lab.get_item("a")
+            assert caught.value.message == str(caught.value) == "the service cannot be reached"
+            assert isinstance(caught.value.__cause__, OSError)
+            (note,) = caught.value.__notes__
+            assert note.startswith(f"cannot connect to http://127.0.0.1:{unused_tcp_port}: ")
         with polywire.call_options(wait_for_ready=True, timeout_s=0.2), pytest.raises(DeadlineExceeded):
             await lab.get_item("a")
 
@@ -293,7 +297,7 @@ async def test_a_server_that_goes_at_once() -> None:
 
 async def test_a_host_that_cannot_be() -> None:
     async with polywire.connect(f"http://{'a' * 100}.example:80") as channel:
-        with pytest.raises(Unavailable, match="cannot connect"):
+        with pytest.raises(Unavailable, match="the service cannot be reached"):
             await channel.client(Lab).get_item("a")
 
 
@@ -390,7 +394,7 @@ async def test_a_server_of_something_else() -> None:
         script.transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
 
     async with scripted(http1) as (url, _), polywire.connect(url) as channel:
-        with pytest.raises(Unavailable, match="cannot connect"):
+        with pytest.raises(Unavailable, match="the service cannot be reached"):
             await channel.client(Lab).get_item("a")
 
 
@@ -426,7 +430,7 @@ async def test_tls_of_our_own(localhost: Certificate) -> None:
 async def test_tls_without_http2(localhost: Certificate) -> None:
     with serve(tls_cert=localhost.cert, tls_key=localhost.key, protocols=frozenset({HTTP1, TLS})) as live:
         async with polywire.connect(f"https://localhost:{live.port}", ca_file=localhost.cert) as channel:
-            with pytest.raises(Unavailable, match="cannot connect"):
+            with pytest.raises(Unavailable, match="the service cannot be reached"):
                 await channel.client(Lab).get_item("a")
 
 

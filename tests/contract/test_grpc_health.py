@@ -6,8 +6,9 @@ import pytest
 
 from polywire.errors import NotFound, ResourceExhausted
 from polywire.protocols.grpc.health import HealthCheckRequest, HealthListRequest, HealthService
-from polywire.runtime.health import Check, Health, ServingStatus, State
+from polywire.runtime.health import Health, ServingStatus, State
 from polywire.schema.types import Shape
+from polywire.service.app import HealthCheck
 
 
 def serving(health: Health) -> Health:
@@ -52,7 +53,7 @@ async def test_check_of_an_unknown_service_is_not_found() -> None:
 
 
 async def test_a_failed_dependency_is_not_serving() -> None:
-    health = serving(Health([Check("database", lambda: False)]))
+    health = serving(Health([HealthCheck("database", lambda: False)]))
     answer = await HealthService(health).check(HealthCheckRequest())
     assert answer.status == ServingStatus.NOT_SERVING
 
@@ -101,7 +102,7 @@ async def test_watch_of_an_unknown_service_stays_open() -> None:
 async def test_watch_runs_the_checks_itself() -> None:
     now = 0.0
     fine = True
-    health = serving(Health([Check("database", lambda: fine)], clock=lambda: now))
+    health = serving(Health([HealthCheck("database", lambda: fine)], clock=lambda: now))
     watch = HealthService(health, refresh_s=0.001).watch(HealthCheckRequest())
     assert (await anext(watch)).status == ServingStatus.SERVING
     fine, now = False, 10.0

@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from polywire.contract.openapi import openapi
 from polywire.schema.errors import SchemaError
-from polywire.schema.types import EnumType, EnumValue, Kind, ServiceType
+from polywire.schema.types import EnumType, EnumValue, Kind, ServiceType, Shape
 
 from .tables import CIRCLE, EMPTY, ITEM, SHOP, STATUS, field, message, method, of
 
@@ -108,7 +108,9 @@ def test_responses(document: dict[str, Any]) -> None:
         "application/x-ndjson",
         "text/event-stream",
     }
-    assert set(paths["/v1/upload"]["post"]["requestBody"]["content"]) == {"application/x-ndjson"}
+    (sent,) = paths["/v1/upload"]["post"]["requestBody"]["content"].items()
+    assert sent[0] == "application/x-ndjson"
+    assert sent[1]["example"] == paths["/v1/items"]["post"]["requestBody"]["content"]["application/json"]["example"]
     error = document["components"]["responses"]["polywire.Error"]["content"]
     assert set(error) == {"application/json", "application/problem+json"}
 
@@ -213,6 +215,14 @@ def test_templates_that_differ_in_names_only_are_one_path() -> None:
     assert list(document["paths"]) == ["/x/{id}"]
     assert document["paths"]["/x/{id}"]["delete"]["parameters"][0]["name"] == "id"
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_a_stream_that_tells_positions_takes_one_back() -> None:
+    made = method("Tail", EMPTY, ITEM, "GET /tail", shape=Shape.SERVER_STREAM, tracked=True)
+    document = openapi([service(made)], title="t", version="1")
+    OpenAPIV31SpecValidator(document).validate()
+    (parameter,) = document["paths"]["/tail"]["get"]["parameters"]
+    assert (parameter["name"], parameter["in"], parameter["required"]) == ("Last-Event-ID", "header", False)
 
 
 def test_a_rest_of_path_parameter_is_an_ordinary_one() -> None:

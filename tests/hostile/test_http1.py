@@ -9,6 +9,7 @@ import resource
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -341,3 +342,22 @@ def test_no_more_connections_than_allowed() -> None:
         second.sendall(GET)
         assert second.recv(65536).startswith(b"HTTP/1.1 200 ")
         second.close()
+
+
+@pytest.mark.parametrize("place", ["tcp", "unix"])
+def test_who_leaves_while_nothing_is_read_from_them_is_missed(place: str, tmp_path: Path) -> None:
+    """A transport that does not read is not told of RST: the call stayed until its deadline, if it had one."""
+    settings: dict[str, Any] = {"uds": str(tmp_path / "socket")} if place == "unix" else {}
+    with serve(**settings) as live:
+        with socket.socket(socket.AF_UNIX if settings else socket.AF_INET) as opened:
+            opened.connect(settings.get("uds") or ("127.0.0.1", live.port))
+            opened.sendall(b"GET /hangs HTTP/1.1\r\nhost: a\r\n\r\n")
+            until(lambda: live.lab.running == 1)
+            opened.settimeout(0.2)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    opened.sendall(GET * 1000)
+            assert live.lab.running == 1
+            reset(opened)
+        until(lambda: live.lab.cancelled == 1)
+        until(lambda: live.open_connections == 0)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gzip
+import random
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -78,3 +80,37 @@ def test_members_are_bounded(coding: str) -> None:
     assert decompress(coding, empty * 1000, 10) == b""
     with pytest.raises(MalformedInput, match="more than 1000"):
         decompress(coding, empty * 1001, 10)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_what_follows_many_members_is_not_copied_for_each(coding: str) -> None:
+    """1000 members of nothing before 4 MiB held the loop for 0.2 s (gzip) and 0.7 s (zstd): gigabytes were copied."""
+    most = 0
+
+    class Watched(bytes):
+        def __getitem__(self, key: Any) -> Any:
+            nonlocal most
+            found = super().__getitem__(key)
+            most = max(most, len(found))
+            return found
+
+    noise = random.Random(1).randbytes(1_000_000)
+    body = Watched(compress(coding, b"") * 999 + compress(coding, noise))
+    assert decompress(coding, body, 4_000_000) == noise
+    assert 0 < most <= 64 * 1024
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("around", [-2, -1, 0, 1, 2, 9])
+def test_members_that_end_where_a_piece_does(coding: str, around: int) -> None:
+    first = compress(coding, b"")
+    while len(first) < 64 * 1024 - 4000:
+        first += compress(coding, random.Random(len(first)).randbytes(3000))
+    for length in range(4000):
+        member = compress(coding, random.Random(2).randbytes(length))
+        if len(first) + len(member) == 64 * 1024 + around:
+            break
+    body = first + member + compress(coding, b"the end")
+    assert decompress(coding, body, 200_000).endswith(b"the end")
+    with pytest.raises(MalformedInput):
+        decompress(coding, body[:-1], 200_000)

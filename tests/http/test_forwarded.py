@@ -91,6 +91,7 @@ def test_x_forwarded(given: tuple[str | None, ...], client: Client) -> None:
     [
         (None,), ("",), ("192.0.2.7, ",), ("example.org",), ("192.0.2.7 10.0.0.1",), ("1:2",), ("192.0.2.7", "ftp"),
         ("192.0.2.7", "https, https"), ("192.0.2.7", "https", "a b"), ("192.0.2.7", "https", "user@a"),
+        ("fe80::1%<script>",), ("[fe80::1%1]:80",),
     ],
 )  # fmt: skip
 def test_x_forwarded_that_is_malformed_is_ignored_whole(given: tuple[str | None, ...]) -> None:

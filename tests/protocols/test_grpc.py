@@ -32,6 +32,8 @@ from polywire.http.exchange import Exchange
 from polywire.protocols.grpc.framing import SMALLEST_COMPRESSED_BYTES, frame, message_splitter
 from polywire.protocols.streams import MessageReader
 from polywire.runtime.call import UNKNOWN_PEER
+from polywire.runtime.metrics import Metrics
+from polywire.runtime.runtime import Runtime
 from polywire.testing import Answer, MemorySink, TestClient
 from polywire.testing.memory import HIGH_WATER_BYTES
 
@@ -448,7 +450,7 @@ def reader(*, body: bytes | None = None, limit: int = LIMIT) -> tuple[MemorySink
     sink = MemorySink("POST", "/x", body=body, version="2", more=body is None)
     exchange = Exchange(sink, UNKNOWN_PEER)
     call = Call(SimpleNamespace(timeout_s=None), exchange)  # type: ignore[arg-type]
-    return sink, MessageReader(call, exchange, message_splitter(limit), bytes, bytes)
+    return sink, MessageReader(Runtime(App(Words()), Metrics()), call, exchange, message_splitter(limit), bytes, bytes)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 6, 7, 100])

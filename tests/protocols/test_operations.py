@@ -11,9 +11,9 @@ import pytest
 from polywire import App, Service, query
 from polywire.protocols.docs_page.endpoints import docs_endpoints
 from polywire.protocols.operations import Operations
-from polywire.runtime.health import Check, Health, State
+from polywire.runtime.health import Health, State
 from polywire.runtime.metrics import Metrics
-from polywire.service.app import OWN_PATHS
+from polywire.service.app import OWN_PATHS, HealthCheck
 from polywire.wire.headers import HeaderBlock
 
 
@@ -51,14 +51,14 @@ async def breaks() -> None:
     raise OSError("10.0.0.7 refused password hunter2")
 
 
-def operations(state: State, *checks: Check) -> Operations:
+def operations(state: State, *checks: HealthCheck) -> Operations:
     health = Health(checks, environment="test", version="1.2.3")
     health.state = state
     return Operations(health, Metrics())
 
 
 async def test_health_reports_everything() -> None:
-    asked = await ask(operations(State.SERVING, Check("db", works)), "/health")
+    asked = await ask(operations(State.SERVING, HealthCheck("db", works)), "/health")
     assert asked.status == 200
     body = asked.json
     assert (body["status"], body["environment"], body["version"]) == ("ok", "test", "1.2.3")
@@ -70,7 +70,7 @@ async def test_health_reports_everything() -> None:
 
 
 async def test_health_tells_nothing_of_what_a_check_said() -> None:
-    asked = await ask(operations(State.SERVING, Check("db", breaks)), "/health")
+    asked = await ask(operations(State.SERVING, HealthCheck("db", breaks)), "/health")
     assert (asked.status, asked.json["status"]) == (503, "unavailable")
     assert asked.json["dependencies"]["db"]["error"] == "check failed"
     assert b"hunter2" not in asked.body
@@ -90,7 +90,7 @@ async def test_live_and_ready(state: State, live: int, ready: int) -> None:
 
 
 async def test_not_ready_while_a_dependency_fails_but_alive() -> None:
-    asked = operations(State.SERVING, Check("db", breaks))
+    asked = operations(State.SERVING, HealthCheck("db", breaks))
     assert (await ask(asked, "/health/ready")).status == 503
     assert (await ask(asked, "/health/live")).status == 200
 

@@ -27,6 +27,8 @@ def split(splitter: Splitter, parts: Iterable[bytes]) -> Outcome:
     found: list[Any] = []
     for part in parts:
         found += splitter.feed(part)
+        while splitter.waiting:
+            found += splitter.feed(b"")
         if splitter.error is not None:
             break
     else:
@@ -34,7 +36,8 @@ def split(splitter: Splitter, parts: Iterable[bytes]) -> Outcome:
     return found, told(splitter.error)
 
 
-def told(error: RpcError | None) -> tuple[Code, str | None, str] | None:
+def told(error: Exception | None) -> tuple[Code, str | None, str] | None:
+    assert error is None or isinstance(error, RpcError)
     return None if error is None else (Code(error.code), error.reason, error.message)
 
 
@@ -157,6 +160,40 @@ def test_a_large_message_in_many_parts_takes_linear_time(make: Callable[[int], S
     found, error = split(make(size), parts)
     assert (len(found), error) == (1, None)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("make", "tail"),
+    [
+        (message_splitter, b"\2\0\0\0\0"),
+        (message_splitter, b""),
+        (LineSplitter, b"x" * 22 + b"\n"),
+        (LineSplitter, b""),
+    ],
+    ids=["envelopes-wrong", "envelopes", "lines-wrong", "lines"],
+)
+@given(st.data())
+def test_many_messages_come_some_at_a_time(make: Callable[[int], Splitter], tail: bytes, data: st.DataObject) -> None:
+    count = data.draw(st.integers(200, 800))
+    message = frame(b"ab") if make is message_splitter else b"\nab\r\n"
+    wire = message * count + tail
+    splitter = make(LIMIT)
+    sizes = [len(splitter.feed(wire))]
+    assert splitter.unfinished == 0
+    while splitter.waiting:
+        assert splitter.error is None
+        sizes.append(len(splitter.feed(b"")))
+    assert max(sizes) <= 256
+    assert sum(sizes) == count
+    assert splitter.is_clear == (not tail)
+    places = data.draw(PLACES)
+    whole = split(make(LIMIT), [wire])
+    assert split(make(LIMIT), cut(wire, places)) == whole
+    impatient = make(LIMIT)
+    found = [one for part in cut(wire, places) for one in impatient.feed(part)]
+    while impatient.waiting:
+        found += impatient.feed(b"")
+    assert (found, told(impatient.error)) == whole, "fed before all was split"
 
 
 def test_compressed_messages_are_given_as_they_are() -> None:

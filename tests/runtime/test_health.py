@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from polywire.runtime.health import FAILED, TIMED_OUT, Check, Health, ServingStatus, State
+from polywire.runtime.health import FAILED, TIMED_OUT, Health, ServingStatus, State
+from polywire.service.app import HealthCheck
 
 
 class Clock:
@@ -46,20 +47,20 @@ OUTCOMES = [(passes, None), (passes_sync, None), (fails, FAILED), (fails_sync, F
 
 @pytest.mark.parametrize(("function", "error"), OUTCOMES)
 async def test_an_outcome(function: Any, error: str | None) -> None:
-    report = await serving(Check("db", function)).report()
+    report = await serving(HealthCheck("db", function)).report()
     assert report.dependencies["db"].error == error
     assert report.dependencies["db"].ok is (error is None)
     assert report.ready is (error is None)
 
 
-def serving(*checks: Check, **options: Any) -> Health:
+def serving(*checks: HealthCheck, **options: Any) -> Health:
     health = Health(checks, **options)
     health.state = State.SERVING
     return health
 
 
 async def test_a_check_is_timed_out_and_the_others_are_not() -> None:
-    report = await serving(Check("slow", hangs, 0.01), Check("fine", passes)).report()
+    report = await serving(HealthCheck("slow", hangs, 0.01), HealthCheck("fine", passes)).report()
     assert report.dependencies["slow"].error == TIMED_OUT
     assert report.dependencies["fine"].ok
 
@@ -70,7 +71,7 @@ async def test_checks_run_at_the_same_time() -> None:
     async def meet() -> None:
         await meeting.wait()
 
-    report = await serving(*[Check(name, meet, 2.0) for name in "abc"]).report()
+    report = await serving(*[HealthCheck(name, meet, 2.0) for name in "abc"]).report()
     assert report.healthy
 
 
@@ -82,7 +83,7 @@ async def test_a_thread_that_hangs_is_not_started_twice() -> None:
         release.wait(5)
 
     clock = Clock()
-    health = serving(Check("db", hang, 0.01), clock=clock)
+    health = serving(HealthCheck("db", hang, 0.01), clock=clock)
     for _ in range(3):
         assert (await health.report()).dependencies["db"].error == TIMED_OUT
         clock.now += 2
@@ -102,7 +103,7 @@ async def test_many_probes_are_one_run() -> None:
         await asyncio.sleep(0)
 
     clock = Clock()
-    health = serving(Check("db", check), clock=clock)
+    health = serving(HealthCheck("db", check), clock=clock)
     await asyncio.gather(*[health.report() for _ in range(50)])
     await health.report()
     assert len(runs) == 1
@@ -113,7 +114,7 @@ async def test_many_probes_are_one_run() -> None:
 
 async def test_a_probe_that_leaves_does_not_end_the_run() -> None:
     go = asyncio.Event()
-    health = serving(Check("db", go.wait))
+    health = serving(HealthCheck("db", go.wait))
     probes = [asyncio.ensure_future(health.report()) for _ in range(2)]
     await asyncio.sleep(0)
     probes[0].cancel()
@@ -124,7 +125,7 @@ async def test_a_probe_that_leaves_does_not_end_the_run() -> None:
 
 async def test_close_ends_a_run() -> None:
     before = asyncio.all_tasks()
-    health = serving(Check("db", hangs))
+    health = serving(HealthCheck("db", hangs))
     probe = asyncio.ensure_future(health.report())
     await asyncio.sleep(0)
     await health.close()
@@ -156,7 +157,7 @@ async def test_changes_are_told_once_each() -> None:
     async def check() -> bool:
         return healthy
 
-    health = Health([Check("db", check)], clock=clock)
+    health = Health([HealthCheck("db", check)], clock=clock)
     seen: list[ServingStatus] = []
     stop = health.on_change(lambda: seen.append(health.service_status("")))
     health.state = State.SERVING
@@ -193,10 +194,10 @@ async def test_a_check_that_awaits_something_cancelled_has_failed() -> None:
     async def cancelled() -> None:
         raise asyncio.CancelledError
 
-    report = await serving(Check("db", cancelled), Check("cache", passes)).report()
+    report = await serving(HealthCheck("db", cancelled), HealthCheck("cache", passes)).report()
     assert [result.error for result in report.dependencies.values()] == [FAILED, None]
 
 
 def test_names_are_unique() -> None:
     with pytest.raises(ValueError, match="'db' is registered twice"):
-        Health([Check("db", passes), Check("db", passes)])
+        Health([HealthCheck("db", passes), HealthCheck("db", passes)])

@@ -302,6 +302,6 @@ async def test_metadata_is_sent_by_protocols_that_can() -> None:
     async with running(Feeds()) as bench:
         call = bench.make("unary").call
         call.send_metadata()
-        call.send_head = lambda: sent.append(1)
+        call.send_head = lambda _: sent.append(1)
         call.send_metadata()
     assert sent == [1]

@@ -70,7 +70,8 @@ def test_http_statuses() -> None:
 def test_gauges_are_read_when_scraped() -> None:
     metrics = Metrics()
     values = [1.0, 2.5]
-    metrics.add_gauge("app_queue", "What waits.", lambda: values.pop(), (("queue", "mail"),))
+    labels = (("queue", "mail"),)
+    metrics.add_collector(lambda: [Family("app_queue", "gauge", "What waits.", [(labels, values.pop())])])
     assert 'app_queue{queue="mail"} 2.5' in lines(metrics)
     assert 'app_queue{queue="mail"} 1' in lines(metrics)
 
@@ -81,7 +82,7 @@ def test_a_collector_that_fails_hides_no_other() -> None:
 
     metrics = Metrics()
     metrics.add_collector(broken)
-    metrics.add_gauge("app_fine", "Fine.", lambda: 1)
+    metrics.add_collector(lambda: [Family("app_fine", "gauge", "Fine.", [((), 1)])])
     assert "app_fine 1" in lines(metrics)
 
 
@@ -100,7 +101,7 @@ def test_process_figures() -> None:
 def test_every_line_is_a_comment_or_a_sample() -> None:
     metrics = Metrics()
     metrics.method("a.B/C", "rest").record(0, 1)
-    metrics.add_gauge("app_x", "two\nlines \\ and a backslash", lambda: 0.1)
+    metrics.add_collector(lambda: [Family("app_x", "gauge", "two\nlines \\ and a backslash", [((), 0.1)])])
     text = metrics.render().decode()
     assert text.endswith("\n")
     for line in text.splitlines():

@@ -263,3 +263,30 @@ async def test_a_streamed_body_may_be_silent(bench: Callable[..., Bench]) -> Non
     here.sinks[0].body_timed = False
     assert here.wait(600, step=5.0) == []
     assert here.gone == 0
+
+
+@pytest.mark.parametrize("spoken", [Spoken.HTTP2, Spoken.HTTP1])
+async def test_a_head_that_does_not_end_is_timed_out_beside_an_open_request(
+    bench: Callable[..., Bench], spoken: Spoken
+) -> None:
+    """Over HTTP/2 nothing else can come meanwhile, so that bodies would not be timed either."""
+    here = bench(spoken, head_timeout_s=10.0)
+    if spoken is Spoken.HTTP2:
+        here.feed(BEGIN + frame(HEADERS, END_STREAM, 3, plain(GET)))
+    else:
+        here.driver.data_received(b"GET / HTTP/1.1\r\nhost: a\r\n\r\nGET / HTTP/1.1\r\n")
+    here.wait(9)
+    assert here.gone == 0
+    for _ in range(4):
+        if spoken is Spoken.HTTP1:
+            here.driver.data_received(b"x")
+        here.now += 0.5
+        here.hub.tick()
+    if spoken is Spoken.HTTP2:
+        assert codes(here.taken()) == [(3, 1)]
+        assert here.gone == 1
+    else:
+        here.sinks[0].respond(200, TEXT, b"x")
+        here.driver.flush()
+        assert here.transport.written.count(b"HTTP/1.1 200 ") == 1
+        assert here.transport.written.count(b"HTTP/1.1 408 ") == 1

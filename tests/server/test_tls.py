@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import os
+import re
 import signal
 import socket
 import ssl
@@ -229,7 +230,9 @@ async def test_clients_that_are_refused(
     authority: Authority,
     tmp_path: Path,
     auth: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("DEBUG", "polywire.server")
     settings = {
         "tls_cert": str(certificate[0]),
         "tls_key": str(certificate[1]),
@@ -259,6 +262,13 @@ async def test_clients_that_are_refused(
             with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
                 await ask(None)
             assert site.peers == []
+    told = [(r.levelname, r.getMessage()) for r in caplog.records if " failed: " in r.getMessage()]
+    reasons = [("INFO", "unable to get local issuer certificate"), ("DEBUG", "certificate has expired")]
+    if auth == "required":
+        reasons.append(("DEBUG", "PEER_DID_NOT_RETURN_A_CERTIFICATE"))
+    assert [level for level, _ in told] == [level for level, _ in reasons]  # a line a minute at INFO
+    for (_, message), (_, reason) in zip(told, reasons, strict=True):
+        assert re.fullmatch(rf"a TLS handshake with 127\.0\.0\.1:\d+ failed: {reason}", message)
 
 
 def test_sessions_of_clients_with_certificates_are_not_resumed(
@@ -297,7 +307,8 @@ def test_authorities_are_replaced_too(certificate: Pair, authority: Authority, c
     [
         ({"tls_client_ca": "ca.pem"}, "give tls_cert too"),
         ({"tls_cert": "a", "tls_client_auth": "required", "clear_text": False}, "give tls_client_ca too"),
-        ({"tls_cert": "a", "tls_client_ca": "ca.pem"}, "--tls-only"),
+        ({"tls_cert": "a", "tls_client_ca": "ca.pem"}, "add clear_text=False"),
+        ({"clear_text": False}, "without clear text there must be TLS; give tls_cert too"),
         ({"tls_client_auth": "perhaps"}, "choose none, optional or required"),
     ],
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import socket
 
 import pytest
@@ -41,3 +44,24 @@ def test_at_once_and_later_and_later_for_those_that_die_young(ages_s: list[float
 
 def test_one_that_never_served_counts_as_young_however_long_it_took() -> None:
     assert deaths([100.0, 100.0], ready=False) == [0.0, 1.0]
+
+
+def test_a_machine_that_has_no_process_to_give_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    slot = Slot([])
+    parent = Workers([], on_started=lambda text: None, on_hangup=lambda: None, clock=lambda: 100.0)
+    with pytest.raises(BlockingIOError):
+        parent._fork(slot)
+    parent._started = True
+    before = len(os.listdir("/proc/self/fd"))
+    pauses = []
+    for _ in range(3):
+        assert parent._fork(slot) is None
+        assert slot.fork_at is not None
+        pauses.append(slot.fork_at - 100.0)
+    assert pauses == [0.0, 1.0, 2.0]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())

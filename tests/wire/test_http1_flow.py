@@ -159,7 +159,7 @@ def test_many_small_chunks_do_not_cost_an_object_each() -> None:
 
 
 def test_high_water_and_on_writable() -> None:
-    peer = Peer(limits=HttpLimits(high_water_bytes=100))
+    peer = Peer(limits=HttpLimits(high_water_bytes=100, low_water_bytes=0))
     peer.send(get(1))
     sink, receiver = peer.requests[0], peer.receivers[0]
     sink.send_head(200, EMPTY, ((b"content-length", b"1000"),))
@@ -176,7 +176,7 @@ def test_high_water_and_on_writable() -> None:
 
 
 def test_while_the_peer_does_not_read_output_counts_and_input_waits() -> None:
-    peer = Peer(limits=HttpLimits(high_water_bytes=100))
+    peer = Peer(limits=HttpLimits(high_water_bytes=100, low_water_bytes=0))
     peer.send(get(1))
     sink, receiver = peer.requests[0], peer.receivers[0]
     peer.engine.pause_writing()

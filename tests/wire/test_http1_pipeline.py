@@ -29,7 +29,7 @@ def large(sink: Http1Request) -> None:
     sink.respond(200, TEXT, b"x" * 1000 + sink.target.encode())
 
 
-SMALL = HttpLimits(high_water_bytes=4000)
+SMALL = HttpLimits(high_water_bytes=4000, low_water_bytes=0)
 
 
 def test_no_request_is_handed_up_while_too_much_waits_to_be_sent() -> None:
@@ -93,7 +93,7 @@ def test_answers_that_wait_for_their_turn_count() -> None:
 
 
 def test_a_body_goes_on_although_the_answers_before_it_wait() -> None:
-    peer = Peer(None, HttpLimits(high_water_bytes=100))
+    peer = Peer(None, HttpLimits(high_water_bytes=100, low_water_bytes=0))
     peer.send(get(1) + post(6) + b"ab")
     peer.requests[0].send_head(200, EMPTY)
     peer.engine.pause_writing()
@@ -280,7 +280,7 @@ def test_on_readable_that_raises_costs_its_exchange_only(unraisable: list[str]) 
 
 
 def test_on_writable_that_raises_ends_the_connection_in_order(unraisable: list[str]) -> None:
-    peer = Peer(listen=False, limits=HttpLimits(high_water_bytes=10))
+    peer = Peer(listen=False, limits=HttpLimits(high_water_bytes=10, low_water_bytes=0))
     peer.send(get(1))
     sink = peer.requests[0]
     broken = sink.receiver = Broken()

@@ -76,7 +76,7 @@ def test_a_peer_that_reads_now_and_then_gets_every_answer_in_order(
 ) -> None:
     whole = Peer(echo)
     expected = whole.send(b"".join(stream)) + whole.settle()
-    limits = HttpLimits(high_water_bytes=100, max_requests_per_batch=2, max_buffered_body_bytes=16)
+    limits = HttpLimits(high_water_bytes=100, low_water_bytes=0, max_requests_per_batch=2, max_buffered_body_bytes=16)
     peer = Peer(echo, limits)
     paused, out = False, b""
     for part, reading in zip(cut(b"".join(stream), places), itertools.cycle(reads), strict=False):

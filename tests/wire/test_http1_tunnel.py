@@ -166,7 +166,7 @@ def test_credit_bounds_what_is_held_of_a_tunnel() -> None:
 
 
 def test_a_tunnel_is_read_although_its_peer_does_not_read() -> None:
-    peer = taken_up(HttpLimits(high_water_bytes=10))
+    peer = taken_up(HttpLimits(high_water_bytes=10, low_water_bytes=0))
     sink = peer.requests[0]
     peer.engine.pause_writing()
     assert not sink.send_data(b"x" * 100)

@@ -166,6 +166,19 @@ def test_pings_and_credit_that_follow_our_data_are_no_flood() -> None:
     assert not raw.engine.want_close
 
 
+@pytest.mark.parametrize(("count", "ended"), [(25, False), (26, True)])
+def test_resets_in_the_read_that_brought_the_stream_count_for_eight(count: int, ended: bool) -> None:
+    """200 a second are allowed, but one that nobody can have seen yet is no change of mind."""
+    raw = Raw(HttpLimits(max_resets=200))
+    rapid = [
+        frame(HEADERS, WHOLE, stream, HEAD) + frame(RST_STREAM, 0, stream, CANCEL_CODE)
+        for stream in range(1, 2 * count, 2)
+    ]
+    answer = raw.feed(b"".join(rapid))
+    assert (raw.goaway_code(answer) == ENHANCE_YOUR_CALM) is ended
+    assert raw.engine.open_requests == 0
+
+
 def test_early_answers_are_no_resets() -> None:
     raw = Raw(on_request=lambda s: s.respond(404, TEXT, b""))
     for n in range(1, 1000, 2):

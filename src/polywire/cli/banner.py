@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,39 +20,71 @@ def banner(
     port: int,
     *,
     tls: bool = False,
+    client_certificate: bool = False,
+    uds: str | None = None,
     what: str = "",
     workers: int = 1,
     color: bool = False,
 ) -> str:
-    """The text, several lines. what: the application as it was named; tls: a certificate is given."""
+    """The text, several lines. what: the application as it was named; tls: a certificate is given.
+
+    client_certificate: callers must show one. uds: a Unix socket, instead of host and port.
+    """
     services = list(services)
-    where = f"[{_reachable(host)}]:{port}" if ":" in _reachable(host) else f"{_reachable(host)}:{port}"
-    url = f"{'https' if tls else 'http'}://{where}"
+    way = _Way.to(authority(host, port), uds, tls=tls, client_certificate=client_certificate)
+    url = way.url
     served = ", ".join(service.full_name for service in services)
     lines = [
         f"{paint('polywire', BOLD, color=color)} serves {paint(what or served, GREEN, color=color)} on "
-        f"{paint(url, CYAN, color=color)}" + (f" with {workers} workers" if workers > 1 else ""),
+        f"{paint(url if uds is None else uds, CYAN, color=color)}"
+        + (f" with {workers} workers" if workers > 1 else ""),
         *[
             f"  {paint(service.full_name, BOLD, color=color)}: {', '.join(method.name for method in service.methods)}"
             for service in services
         ],
         "",
     ]
-    rows = [*_calls(services, url, where, tls=tls), ("Docs", f"{url}/docs"), ("Health", f"{url}/health")]
-    rows.append(("Metrics", f"{url}/metrics"))
+    rows = [*_calls(services, way)]
+    if uds is None:
+        rows += [("Docs", f"{url}/docs"), ("Health", f"{url}/health"), ("Metrics", f"{url}/metrics")]
+    else:  # which no browser opens
+        rows += [(name.title(), _command([*way.curl, f"{url}/{name}"])) for name in ("health", "metrics")]
     lines += [f"  {paint(f'{label:8}', DIM, color=color)} {text}" for label, text in rows]
     return "\n".join(lines)
 
 
-def _calls(services: list[ServiceType], url: str, where: str, *, tls: bool) -> Iterator[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How the server is reached: a URL for what curl begins with, and how grpcurl begins and where it calls."""
+
+    url: str
+    curl: tuple[str, ...]
+    grpcurl: tuple[str, ...]
+    target: str
+
+    @classmethod
+    def to(cls, where: str, uds: str | None, *, tls: bool, client_certificate: bool) -> _Way:
+        curl = ["curl", *(["-k"] if tls else [])]
+        grpcurl = ["grpcurl", "-insecure" if tls else "-plaintext"]
+        if client_certificate:
+            curl += ["--cert", "client.pem", "--key", "client-key.pem"]
+            grpcurl += ["-cert", "client.pem", "-key", "client-key.pem"]
+        if uds is not None:
+            curl += ["--unix-socket", uds]
+            grpcurl.append("-unix")
+        scheme = "https" if tls else "http"
+        return cls(f"{scheme}://{'localhost' if uds else where}", tuple(curl), tuple(grpcurl), uds or where)
+
+
+def _calls(services: list[ServiceType], way: _Way) -> Iterator[tuple[str, str]]:
     methods = sorted((method for service in services for method in service.methods), key=_rank)
     for method, example in _with_examples([method for method in methods if method.routes], Examples()):
-        yield "REST", rest_call(method, method.routes[0], example, url, tls=tls)
+        yield "REST", rest_call(method, method.routes[0], example, way.url, way.curl)
         # The same method over both protocols shows best what is meant.
         methods.insert(0, method)
         break
     for method, example in _with_examples(methods, Examples(proto=True)):
-        yield "gRPC", grpc_call(method, example, where, tls=tls)
+        yield "gRPC", grpc_call(method, example, way.target, way.grpcurl)
         break
 
 
@@ -68,14 +101,14 @@ def _with_examples(methods: list[Method], examples: Examples) -> Iterator[tuple[
             continue
 
 
-def rest_call(method: Method, route: Route, example: dict[str, Any], url: str, *, tls: bool = False) -> str:
-    """A curl command for one route."""
+def rest_call(method: Method, route: Route, example: dict[str, Any], url: str, words: Sequence[str] = ("curl",)) -> str:
+    """A curl command for one route. words: those that it begins with."""
     example = dict(example)
     path = route.template
     for name in route.parameters:
         value = str(example.pop(name, "1"))
         path = path.replace(f"{{{name}*}}", quote(value)).replace(f"{{{name}}}", quote(value, safe=""))
-    words = ["curl", *(["-k"] if tls else [])]
+    words = list(words)
     if route.verb in ("GET", "HEAD", "DELETE"):
         required = {field.name for field in method.input.fields if field.required}
         query = {name: value for name, value in example.items() if name in required}
@@ -87,9 +120,9 @@ def rest_call(method: Method, route: Route, example: dict[str, Any], url: str, *
     return _command([*words, url + path, "-H", "content-type: application/json", "-d", body])
 
 
-def grpc_call(method: Method, example: dict[str, Any], where: str, *, tls: bool = False) -> str:
-    """A grpcurl command for one method."""
-    words = ["grpcurl", "-insecure" if tls else "-plaintext"]
+def grpc_call(method: Method, example: dict[str, Any], where: str, words: Sequence[str]) -> str:
+    """A grpcurl command for one method. words: those that it begins with."""
+    words = list(words)
     if example:
         words += ["-d", json.dumps(example, ensure_ascii=False)]
     return _command([*words, where, method.full_name])
@@ -97,6 +130,12 @@ def grpc_call(method: Method, example: dict[str, Any], where: str, *, tls: bool 
 
 def _command(words: list[str]) -> str:
     return " ".join(shlex.quote(word) for word in words)
+
+
+def authority(host: str, port: int) -> str:
+    """Where to call a server that listens on `host`, as it stands in a URL."""
+    host = _reachable(host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _reachable(host: str) -> str:

@@ -91,6 +91,7 @@ def _listed(_context: click.Context, _parameter: click.Parameter, value: str | N
     "--workers",
     env="WORKERS",
     type=WorkersType(),
+    metavar="N|auto",
     default=1,
     help="Processes that serve, each on a core of its own; auto: one for each core.",
 )

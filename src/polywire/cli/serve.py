@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
+import re
 import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from polywire.cli.load import LoadError, load_app
 from polywire.cli.terminal import complain, wants_color
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from polywire.server.settings import ServerSettings
     from polywire.server.worker import Seat
     from polywire.service.app import App
+    from polywire.wire.limits import HttpLimits
 
 USAGE_ERROR = 2
 """The exit code for what the user must change first, as click's own."""
@@ -61,6 +62,11 @@ def serve_app(target: str | None, options: ServeOptions) -> int:
     """Serve until a signal; returns the exit code. What is wrong with the target or the options is printed."""
     from polywire.cli import reload
 
+    try:
+        _settings(None, options, None)
+    except ValueError as error:
+        complain(str(error))
+        return USAGE_ERROR
     if options.workers > 1:
         if options.reload:
             complain("--reload is for development and starts one process; leave it or --workers out")
@@ -110,6 +116,8 @@ def _serve(
     seat: Seat | None = None,
     context: ssl.SSLContext | None = None,
 ) -> int:
+    if target is None:
+        _tell_demo(options)
     app = _load(target)
     if child is not None:
         child.report_files()
@@ -154,6 +162,17 @@ def _serve(
         _print_users_error(error)
         complain("the application could not be started: see above")
         return USAGE_ERROR
+
+
+def _tell_demo(options: ServeOptions) -> None:
+    """Where it is to be called, for the demo calls itself; unless that is known already, or nobody knows the port."""
+    from polywire.cli.banner import authority
+
+    if options.uds is not None:
+        os.environ.setdefault("ATLAS_URL", f"unix:{os.path.abspath(options.uds)}")
+    elif options.port:
+        scheme = "https" if options.tls_only else "http"
+        os.environ.setdefault("ATLAS_URL", f"{scheme}://{authority(options.host, options.port)}")
 
 
 def _load(target: str | None) -> App | None:
@@ -210,14 +229,33 @@ _WITH_OPTION = (
 )
 """Settings that `--set` leaves to their own options."""
 
+_TYPED = {
+    **{name: "--" + name.replace("_", "-") for name in _WITH_OPTION if "_" in name and name[-2:] != "_s"},
+    **{"drain_s": "--drain-seconds", "pre_stop_s": "--pre-stop-seconds", "idle_timeout_s": "--idle-seconds"},
+    "clear_text=False": "--tls-only",
+}
+"""The settings' names as options."""
+_NAMES = re.compile(r"(?<![\w.'/-])(" + "|".join(sorted(_TYPED, reverse=True)) + r")(?![\w'-])")
+
 
 def _settings(app: App | None, options: ServeOptions, child: Child | None) -> ServerSettings:
     """Raises ValueError. app: None in a parent, which never has it."""
     from polywire.cli.values import settings_of
-    from polywire.server.settings import ServerSettings
     from polywire.wire.limits import HttpLimits
 
     others, limits = settings_of(options.set, _WITH_OPTION)
+    try:
+        return _make_settings(app, options, child, others, HttpLimits(**limits))
+    except ValueError as error:
+        # In the words of the command line, which are all that its user has seen.
+        raise ValueError(_NAMES.sub(lambda found: _TYPED[found[0]], str(error))) from None
+
+
+def _make_settings(
+    app: App | None, options: ServeOptions, child: Child | None, others: dict[str, Any], limits: HttpLimits
+) -> ServerSettings:
+    from polywire.server.settings import ServerSettings
+
     drain_s = options.drain_seconds
     if drain_s is None and app is not None:
         drain_s = app.drain_s
@@ -241,7 +279,7 @@ def _settings(app: App | None, options: ServeOptions, child: Child | None) -> Se
         idle_timeout_s=options.idle_seconds,
         drain_s=drain_s,
         pre_stop_s=options.pre_stop_seconds if child is None else 0.0,
-        limits=HttpLimits(**limits),
+        limits=limits,
         **others,
     )
 
@@ -268,20 +306,18 @@ def _make_site(app: App, options: ServeOptions) -> Served:
 def _banner(app: App, target: str | None, options: ServeOptions, server: Server) -> str:
     from polywire.cli.banner import banner
 
-    if options.uds is not None:
-        return (
-            f"polywire serves on {options.uds}: curl --unix-socket {shlex.quote(options.uds)} http://localhost/health"
-        )
     try:
         return banner(
             [service.type for service in app.services],
             options.host,
             server.port,
             tls=options.tls_cert is not None,
+            client_certificate=server.settings.client_auth == "required",
+            uds=options.uds,
             what=Path(target).name if target else "the demo, atlas",
             workers=options.workers,
             color=wants_color(sys.stderr),
         )
     except Exception:  # a greeting is not worth a server that does not start
         logging.getLogger("polywire").exception("the start-up text could not be made")
-        return f"polywire serves on port {server.port}"
+        return f"polywire serves on {options.uds or f'port {server.port}'}"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import random
 import ssl
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any
 
@@ -15,6 +16,8 @@ from polywire.client.connection import Connection
 from polywire.client.settings import ChannelSettings
 from polywire.client.target import Target
 from polywire.errors import Cancelled, DeadlineExceeded, ResourceExhausted, RpcError, Unavailable
+
+logger = logging.getLogger("polywire.client")
 
 _GROWTH = 1.6
 _JITTER = 0.2
@@ -42,7 +45,7 @@ class Pool:
         self._connecting = False
         self._failures = 0
         self._retry_at = 0.0
-        self._last_failure = ""
+        self._last_failure: tuple[Exception | None, str] = (None, "")
 
     def take(self) -> Connection | None:
         """A connection with room for a call right now."""
@@ -66,7 +69,7 @@ class Pool:
             if self.closed:
                 raise Cancelled("the channel is closed")
             if not self._open and self._retry_at > monotonic() and not wait_for_ready:
-                raise Unavailable(self._last_failure)
+                raise _unreachable(*self._last_failure)
             turn: asyncio.Future[None] = self.loop.create_future()
             entry = (turn, wait_for_ready)
             (self._waiting.append if first else self._waiting.appendleft)(entry)
@@ -95,7 +98,7 @@ class Pool:
     async def close(self) -> None:
         """End all calls with CANCELLED, and all tasks and connections; nothing is left when this returns."""
         self.closed = True
-        self._fail_waiting(Cancelled("the channel is closed"), patient=True)
+        self._fail_waiting(lambda: Cancelled("the channel is closed"), patient=True)
         own = asyncio.current_task()
         tasks = [task for task in self.tasks if task is not own]
         for task in tasks:
@@ -174,15 +177,17 @@ class Pool:
         pause_s = min(settings.backoff_s * _GROWTH**self._failures, settings.max_backoff_s)
         self._failures = min(self._failures + 1, 64)
         self._retry_at = monotonic() + pause_s * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- no secret
-        self._last_failure = f"cannot connect to {self.target}: {_reason(error)}"
-        self._fail_waiting(Unavailable(self._last_failure), patient=False)
+        note = f"cannot connect to {self.target}: {_reason(error)}"
+        logger.debug("%s", note)
+        self._last_failure = error.with_traceback(None), note  # its frames would keep the connection
+        self._fail_waiting(lambda: _unreachable(error, note), patient=False)
 
-    def _fail_waiting(self, error: RpcError, *, patient: bool) -> None:
+    def _fail_waiting(self, make_error: Callable[[], RpcError], *, patient: bool) -> None:
         """End the waiting calls, without patient=True only those that do not wait for better times."""
         kept = deque(entry for entry in self._waiting if entry[1] and not patient)
         for turn, wait_for_ready in self._waiting:
             if (patient or not wait_for_ready) and not turn.done():
-                turn.set_exception(type(error)(error.message))
+                turn.set_exception(make_error())
         self._waiting = kept
 
     # What connections tell.
@@ -211,6 +216,14 @@ class Pool:
                 room -= 1
         if self._waiting:
             self._connect_if_due()
+
+
+def _unreachable(cause: Exception | None, note: str) -> Unavailable:
+    """The message goes to whoever calls the handler that lets it pass: where we connect to is none of their business."""
+    error = Unavailable("the service cannot be reached")
+    error.__cause__ = cause
+    error.add_note(note)
+    return error
 
 
 def _reason(error: Exception) -> str:

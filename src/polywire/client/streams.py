@@ -130,6 +130,10 @@ class StreamCall:
                 raise self.error
             if self._splitter.error is not None:
                 raise unreadable(self._splitter.error)
+            if self._splitter.waiting:
+                self.ready = self._splitter.feed(b"")
+                self.ready.reverse()
+                continue
             if self._uncredited:
                 # Everything has been consumed: now the server may send more.
                 stream.grant(self._uncredited)

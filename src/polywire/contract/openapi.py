@@ -77,6 +77,14 @@ _ERROR_RESPONSE: dict[str, Any] = {
     },
 }
 
+_RESUMING: dict[str, Any] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The `id` of the last event seen: the stream goes on after it. Browsers send it by themselves.",
+    "schema": {"type": "string"},
+}
+
 
 def openapi(
     services: Sequence[ServiceType], *, title: str, version: str, description: str = "", server_url: str | None = None
@@ -148,6 +156,8 @@ def _operation(
         body = _body(method, rest, components)
     else:
         parameters += [_parameter(field, "query", field.name, components) for field in rest]
+    if method.tracked:
+        parameters.append(_RESUMING)
     operation: dict[str, Any] = {
         "operationId": f"{method.service}.{method.name}{suffix}",
         "tags": [method.service],
@@ -194,7 +204,9 @@ def _body(method: Method, fields: list[Field], components: Components) -> dict[s
 
 
 def _stream_body(method: Method, components: Components) -> dict[str, Any]:
-    media = {"schema": components.ref(method.input)}
+    media: dict[str, Any] = {"schema": components.ref(method.input)}
+    with suppress(NoExampleError):
+        media["example"] = Examples().of_fields(method.input.fields)
     return {"required": True, "description": "One JSON value a line.", "content": {"application/x-ndjson": media}}
 
 

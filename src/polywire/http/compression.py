@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from polywire.errors import TOO_LARGE, MalformedInput, ResourceExhausted
@@ -55,24 +56,51 @@ def compress(coding: str, data: bytes) -> bytes:
     return gzip.compress(data, 1, mtime=0)
 
 
-def decompress(coding: str, data: bytes, limit_bytes: int) -> bytes:
+def decompress(coding: str, data: bytes, limit_bytes: int, spend: Callable[[int], None] | None = None) -> bytes:
     """The whole decompressed body, never holding more than limit_bytes and one step of it.
+
+    spend: told what it has cost, also where it raises: the bytes that went in and came out, and 1 KiB a member.
 
     Raises ResourceExhausted (TOO_LARGE) for more, MalformedInput for data that is not in that coding, or of more than
     1000 members (RFC 1952 §2.2) or frames (RFC 8878 §3).
     """
+    work = _Work(limit_bytes)
     try:
-        return _inflate_zstd(data, limit_bytes) if coding == "zstd" else _inflate_gzip(data, limit_bytes)
+        return _inflate_zstd(data, work) if coding == "zstd" else _inflate_gzip(data, work)
     except (zlib.error, EOFError, ValueError) as error:
         raise MalformedInput(f"the body is not valid {coding}") from error
+    finally:
+        if spend is not None:
+            spend(len(data) + work.total + 1024 * work.members)
 
 
-def _inflate_gzip(data: bytes, limit_bytes: int) -> bytes:
+class _Work:
+    """What decompressing one body has cost so far, and its bounds."""
+
+    __slots__ = ("limit_bytes", "members", "total")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.members = 0
+        self.total = 0
+
+    def begin_member(self) -> None:
+        if self.members == _MOST_MEMBERS:
+            raise MalformedInput(f"the body has more than {_MOST_MEMBERS} compressed parts")
+        self.members += 1
+
+    def add(self, count_bytes: int) -> None:
+        self.total += count_bytes
+        if self.total > self.limit_bytes:
+            raise ResourceExhausted(f"the decompressed body is larger than {self.limit_bytes} bytes", reason=TOO_LARGE)
+
+
+def _inflate_gzip(data: bytes, work: _Work) -> bytes:
     parts: list[bytes] = []
-    total = members = position = 0
+    position = 0
     chunk = b""
     while chunk or position < len(data):
-        members = _one_more(members)
+        work.begin_member()
         inflater = zlib.decompressobj(wbits=31)
         while not inflater.eof:
             if not chunk:
@@ -83,24 +111,22 @@ def _inflate_gzip(data: bytes, limit_bytes: int) -> bytes:
             if not part and not chunk and not inflater.eof:
                 raise EOFError
             chunk = inflater.unconsumed_tail
-            total += len(part)
-            if total > limit_bytes:
-                raise _too_large(limit_bytes)
+            work.add(len(part))
             parts.append(part)
         chunk = inflater.unused_data
     return b"".join(parts)
 
 
-def _inflate_zstd(data: bytes, limit_bytes: int) -> bytes:
+def _inflate_zstd(data: bytes, work: _Work) -> bytes:
     zstd = _zstd()
     parts: list[bytes] = []
-    total = members = position = 0
+    position = 0
     chunk = b""
     # A window of 8 MiB is what RFC 9659 lets a peer ask for.
     options = {zstd.DecompressionParameter.window_log_max: 23}
     try:
         while chunk or position < len(data):
-            members = _one_more(members)
+            work.begin_member()
             inflater = zstd.ZstdDecompressor(options=options)
             while not inflater.eof:
                 if not chunk and inflater.needs_input:
@@ -110,24 +136,12 @@ def _inflate_zstd(data: bytes, limit_bytes: int) -> bytes:
                         raise EOFError
                 part = inflater.decompress(chunk, _STEP)
                 chunk = b""
-                total += len(part)
-                if total > limit_bytes:
-                    raise _too_large(limit_bytes)
+                work.add(len(part))
                 parts.append(part)
             chunk = inflater.unused_data
     except zstd.ZstdError as error:
         raise MalformedInput("the body is not valid zstd") from error
     return b"".join(parts)
-
-
-def _one_more(members: int) -> int:
-    if members == _MOST_MEMBERS:
-        raise MalformedInput(f"the body has more than {_MOST_MEMBERS} compressed parts")
-    return members + 1
-
-
-def _too_large(limit_bytes: int) -> ResourceExhausted:
-    return ResourceExhausted(f"the decompressed body is larger than {limit_bytes} bytes", reason=TOO_LARGE)
 
 
 def _zstd() -> Any:

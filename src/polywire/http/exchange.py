@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -11,13 +12,19 @@ from polywire.errors import TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, ResourceExhausted
 from polywire.http.compression import ACCEPTED, SMALLEST_COMPRESSED_BYTES, choose_coding, compress, decompress
 from polywire.request_id import request_id
 from polywire.tasks.eager import Waiter
+from polywire.wire.headers import HeaderBlock
 
 if TYPE_CHECKING:
+    from polywire.tasks.turns import Turns
     from polywire.wire.headers import HeaderBlock, Headers
     from polywire.wire.sink import Sink
 
 T = TypeVar("T")
+_NO_FIELDS = HeaderBlock()
 Extra = tuple[tuple[bytes, bytes], ...]
+_COMPRESSED = ("gzip", "x-gzip", "zstd")
+_INTERNAL_ERROR = 2
+"""RFC 9113 §7."""
 
 
 class Gone(ConnectionError):
@@ -30,27 +37,60 @@ class Observer(Protocol):
     def __call__(self, exchange: Exchange) -> None: ...
 
 
+class Budget(Protocol):
+    """What may be held of bodies that are not whole yet, by all exchanges together."""
+
+    def hold(self, count_bytes: int, /) -> None:
+        """Raises RpcError, having taken nothing, where it is used up."""
+
+    def release(self, count_bytes: int, /) -> None: ...
+
+
 class Gathering:
     """A body on its way, and whom to tell of it."""
 
-    __slots__ = ("limit_bytes", "parts", "refuse", "size", "then", "what")
+    __slots__ = ("_budget", "_held", "is_whole", "limit_bytes", "parts", "refuse", "size", "then", "turns", "what")
 
     def __init__(
-        self, limit_bytes: int, then: Callable[[Any, bytes], None], refuse: Callable[[Any, RpcError], None], what: Any
+        self,
+        limit_bytes: int,
+        then: Callable[[Any, bytes], None],
+        refuse: Callable[[Any, RpcError], None],
+        what: Any,
+        budget: Budget,
+        turns: Turns,
     ) -> None:
         self.limit_bytes = limit_bytes
         self.then = then
         self.refuse = refuse
         self.what = what
+        self.turns = turns
         self.parts: list[bytes] = []
         self.size = 0
+        self.is_whole = False
+        """All of it is here, and waits for its turn to be decompressed."""
+        self._budget = budget
+        self._held = 0
+
+    def hold(self) -> None:
+        """Take what has come out of the budget. Raises RpcError where it is used up."""
+        self._budget.hold(self.size - self._held)
+        self._held = self.size
+
+    def drop(self) -> list[bytes]:
+        """The body so far, which is no longer kept here."""
+        self._budget.release(self._held)
+        self._held = 0
+        parts, self.parts = self.parts, []
+        return parts
 
 
 class Exchange:
     """One request and the way to answer it, once.
 
     Unary: `collect` the body, then `respond`; both work without suspending where the body is here already.
-    Streaming: `read` until b"", `start`, `write` and `drain`, `finish`. In one loop, never from other threads.
+    Streaming: take from `sink` and await `readable`, `start`, `write` and `drain`, `finish`.
+    In one loop, never from other threads.
     Text in the head, bytes in the body.
     """
 
@@ -88,22 +128,9 @@ class Exchange:
         return self.sink.authority
 
     @property
-    def scheme(self) -> str:
-        return self.sink.scheme
-
-    @property
     def version(self) -> str:
         """`1.0`, `1.1` or `2`."""
         return self.sink.version
-
-    @property
-    def tunnel(self) -> str | None:
-        return self.sink.tunnel
-
-    @property
-    def trailers(self) -> Headers | None:
-        """The request's trailers, once its body has been read to the end."""
-        return self.sink.trailers
 
     @property
     def request_id(self) -> str:
@@ -125,13 +152,20 @@ class Exchange:
         return body
 
     def collect(
-        self, limit_bytes: int, then: Callable[[T, bytes], None], refuse: Callable[[T, RpcError], None], what: T
+        self,
+        limit_bytes: int,
+        then: Callable[[T, bytes], None],
+        refuse: Callable[[T, RpcError], None],
+        what: T,
+        budget: Budget,
+        turns: Turns,
     ) -> None:
         """Gather the whole body, decompressed, and call then(what, body): at once where it is here already.
 
-        limit_bytes bounds it as sent and as decompressed. Instead of `then`, refuse(what, error) is called once for a
-        body that is too large (TOO_LARGE), in an unknown coding (UNSUPPORTED_MEDIA_TYPE) or broken (MALFORMED).
-        Neither is called if the peer leaves first.
+        limit_bytes bounds it as sent and as decompressed. budget: for what has come, until it is whole. turns: say when
+        it may be decompressed. Instead of `then`, refuse(what, error) is called once for a body that is too large
+        (TOO_LARGE), in an unknown coding (UNSUPPORTED_MEDIA_TYPE), broken (MALFORMED) or beyond the budget. Neither is
+        called if the peer leaves or is answered first; `gathering` is not None until one is.
         """
         sink = self.sink
         body = self.take_whole(limit_bytes)
@@ -140,7 +174,7 @@ class Exchange:
         elif sink.content_length > limit_bytes:
             refuse(what, _too_large(limit_bytes))
         else:
-            self.gathering = Gathering(limit_bytes, then, refuse, what)
+            self.gathering = Gathering(limit_bytes, then, refuse, what, budget, turns)
             sink.receiver = self
             self._gather(self.gathering)
 
@@ -148,24 +182,40 @@ class Exchange:
         sink = self.sink
         part = sink.take()
         gathering.size += len(part)
-        if gathering.size > gathering.limit_bytes:
-            self.gathering = None
-            gathering.refuse(gathering.what, _too_large(gathering.limit_bytes))
+        now = sink.ended and (gathering.turns.is_open or self._coding() not in _COMPRESSED)
+        try:
+            if gathering.size > gathering.limit_bytes:
+                raise _too_large(gathering.limit_bytes)
+            if not now:
+                gathering.hold()
+        except RpcError as error:
+            self._stop_gathering()
+            gathering.refuse(gathering.what, error)
             return
         gathering.parts.append(part)
         sink.grant(len(part))
-        if sink.ended:
-            self.gathering = None
-            self._decode(gathering, b"".join(gathering.parts))
+        if now:
+            self._decode(gathering)
+        elif sink.ended:
+            gathering.is_whole = True
+            gathering.turns.wait(partial(self._decode_later, gathering))
 
-    def _decode(self, gathering: Gathering, body: bytes) -> None:
-        limit_bytes = gathering.limit_bytes
+    def _decode_later(self, gathering: Gathering) -> None:
+        if self.gathering is not gathering:
+            return  # answered, or the peer has left
         try:
-            if len(body) > limit_bytes:
-                raise _too_large(limit_bytes)
-            coding = (self.headers.get("content-encoding") or "identity").lower()
-            if coding in ("gzip", "x-gzip", "zstd"):
-                body = decompress(coding, body, limit_bytes)
+            self._decode(gathering)
+        except Exception:
+            self.reset(_INTERNAL_ERROR)
+            raise
+
+    def _decode(self, gathering: Gathering) -> None:
+        self.gathering = None
+        body = b"".join(gathering.drop())
+        try:
+            coding = self._coding()
+            if coding in _COMPRESSED:
+                body = decompress(coding, body, gathering.limit_bytes, gathering.turns.spend)
             elif coding != "identity":
                 raise Unimplemented(
                     f"content-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED}",
@@ -177,29 +227,13 @@ class Exchange:
             return
         gathering.then(gathering.what, body)
 
-    async def read(self) -> bytes:
-        """The next bytes of the body as sent, b"" at its end; the peer gets credit for as many.
+    def _coding(self) -> str:
+        return (self.headers.get("content-encoding") or "identity").lower()
 
-        Raises Gone if the peer leaves. Cancelled, nothing is lost.
-        """
-        while True:
-            part = self.take()
-            if part is not None:
-                return part
-            await self.readable()
-
-    def take(self) -> bytes | None:
-        """As `read`, without waiting: None where nothing is here; then `readable` is to be awaited before the next."""
-        sink = self.sink
-        part = sink.take()
-        if part:
-            sink.grant(len(part))
-            return part
-        if sink.ended:
-            return part
-        if self._gone or sink.closed:
-            raise Gone("the peer has left")
-        return None
+    def _stop_gathering(self) -> None:
+        gathering, self.gathering = self.gathering, None
+        if gathering is not None:
+            gathering.drop()
 
     def readable(self) -> Waiter:
         """Await it for news of the body: more of it, its end, or that the peer has left."""
@@ -231,7 +265,10 @@ class Exchange:
                 body = compress(coding, body)
                 extra = (*extra, (b"content-encoding", coding.encode()))
         self.status = status
-        self.gathering = None
+        if self.gathering is not None:
+            self._stop_gathering()
+        if self._on_gone is not None:
+            self._on_gone = None
         self.sent_body_bytes = len(body)
         self.sink.respond(status, block, body, extra, trailers)
         observer = self._observer
@@ -240,14 +277,15 @@ class Exchange:
             self._observer = None
             observer(self)
 
+    def inform(self, status: int, fields: Extra) -> None:
+        """Send an interim answer (1xx), such as 103 Early Hints; without effect once the answer has begun."""
+        if not self.status:
+            self.sink.send_head(status, _NO_FIELDS, fields)
+
     def start(self, status: int, block: HeaderBlock, extra: Extra = ()) -> None:
         """Send the head of a streamed answer."""
         self.status = status
         self.sink.send_head(status, block, extra)
-
-    def inform(self, status: int, block: HeaderBlock) -> None:
-        """Send an interim answer (1xx), such as 103 Early Hints."""
-        self.sink.send_head(status, block)
 
     def write(self, data: bytes) -> bool:
         """Queue body bytes; False: above the high-water mark, or the peer has left: await `drain` before more."""
@@ -274,11 +312,13 @@ class Exchange:
     def finish(self, trailers: HeaderBlock | None = None) -> None:
         """End a streamed answer."""
         self.sink.send_end(trailers)
+        self._on_gone = None
         self._observed()
 
     def reset(self, code: int) -> None:
         """Break the exchange off with an error code of RFC 9113 §7; HTTP/1.1 closes the connection."""
-        self.gathering = None
+        self._stop_gathering()
+        self._on_gone = None
         self.status = self.status or 500
         self.sink.reset(code)
         self._observed()
@@ -301,7 +341,7 @@ class Exchange:
     def on_readable(self) -> None:
         if self._readable is not None:
             self._readable.wake()
-        elif self.gathering is not None:
+        elif self.gathering is not None and not self.gathering.is_whole:
             self._gather(self.gathering)
 
     def on_writable(self) -> None:
@@ -311,7 +351,7 @@ class Exchange:
 
     def on_gone(self) -> None:
         self._gone = True
-        self.gathering = None
+        self._stop_gathering()
         self.status = self.status or 499
         self._observed()
         if self._on_gone is not None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from polywire.errors import RpcError
 from polywire.http.exchange import Exchange
 from polywire.runtime.call import Call
 from polywire.runtime.runtime import Done, Runtime
+
+_INTERNAL_ERROR: Final = 2
+"""RFC 9113 §7."""
 
 
 def gather(
@@ -24,7 +28,44 @@ def gather(
 
     A caller that leaves before its message is whole ends the call as CANCELLED.
     """
-    exchange.collect(limit_bytes, then, refuse, call)
+    exchange.collect(limit_bytes, then, refuse, call, runtime.pending, runtime.turns)
     if exchange.gathering is not None:
         runtime.await_input(call, done)
         exchange.watch(partial(runtime.abandon, call))
+
+
+def take_turn(
+    runtime: Runtime,
+    call: Call,
+    exchange: Exchange,
+    body: bytes,
+    then: Callable[[Call, bytes], None],
+    refuse: Callable[[Call, RpcError], None],
+    done: Done,
+) -> None:
+    """Call then(call, body), which decompresses the message of a body that is here, once it is its turn.
+
+    Meanwhile the call is as one whose message is still on its way.
+    """
+    if runtime.turns.is_open:
+        then(call, body)
+        return
+    try:
+        runtime.pending.hold(len(body))
+    except RpcError as error:
+        refuse(call, error)
+        return
+
+    def go_on() -> None:
+        runtime.pending.release(len(body))
+        if call.answered:
+            return
+        try:
+            then(call, body)
+        except Exception:
+            exchange.reset(_INTERNAL_ERROR)
+            raise
+
+    runtime.turns.wait(go_on)
+    runtime.await_input(call, done)
+    exchange.watch(partial(runtime.abandon, call))

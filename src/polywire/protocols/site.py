@@ -16,7 +16,7 @@ from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
 from polywire.runtime.call import Peer
-from polywire.runtime.health import Check, Health
+from polywire.runtime.health import Health
 from polywire.runtime.hooks import run_every_hook, run_hooks
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.runtime import Runtime
@@ -49,7 +49,7 @@ class Site:
         self.metrics = Metrics()
         self._statuses = self.metrics.http_statuses
         self.health = Health(
-            [Check(check.name, check.function, check.timeout_s) for check in app.checks.values()],
+            app.checks.values(),
             services=[service.full_name for service, _ in app.services],
             environment=app.environment,
             version=app.version,

@@ -74,13 +74,16 @@ class Carrier(Protocol):
     @property
     def request_id(self) -> str: ...
 
+    def inform(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+        """Send an interim answer (RFC 9110 §15.2); without effect once the answer has begun."""
+
 
 class Call:
     """One invocation of a method, from its decoded input to its outcome. It never knows the exchange that carries it.
 
     input: the request message, or an async iterator of messages for client streams.
     timeout_s: how long it may take from `started_ns` (monotonic) on, in seconds; None: for ever.
-    task: the asyncio task while the handler is suspended; None before, and for handlers that never suspend.
+    task: the asyncio task while the handler is suspended; None before and after, and where it never suspends.
     """
 
     input: Any = None
@@ -98,8 +101,9 @@ class Call:
     """Messages of a stream so far, both ways; counted where something looks at it."""
     still: tuple[int, float]
     """`moved` when it was last seen to change, and when that was; kept where the stream has an idle time-out."""
-    send_head: Callable[[], None] | None = None
-    """Set by protocols whose streams can send what comes before the first message by itself."""
+    send_head: Callable[[Call], None] | None = None
+    """Set by protocols whose streams can send what comes before the first message by itself. Called with the call, so
+    that it need not refer to it: a call must go when it ends, not when the collector comes."""
     _resume_after: str | None = None
     _response_metadata: MutableMetadata | None = None
     _trailers: MutableMetadata | None = None
@@ -177,7 +181,17 @@ class Call:
         can no longer be an HTTP status.
         """
         if self.send_head is not None:
-            self.send_head()
+            self.send_head(self)
+
+    def early_hints(self, *links: str) -> None:
+        """Send 103 Early Hints (RFC 8297) with a Link field for each text, `</style.css>; rel=preload; as=style`.
+
+        For answers that take a while, over REST; may be called several times. Does nothing over other protocols, to
+        HTTP/1.0, and once the answer has begun. Raises ValueError for text that a field cannot hold.
+        """
+        hints = MutableMetadata(("link", link) for link in links)
+        if self.binding.protocol == "rest" and not self.answered:
+            self._carrier.inform(103, hints.wire_items())
 
     def remaining_s(self) -> float | None:
         """Seconds until the deadline, not below 0; None: no deadline."""

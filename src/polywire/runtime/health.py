@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from polywire.service.app import HealthCheck
+
 logger = logging.getLogger("polywire.health")
 
 FAILED = "check failed"
@@ -34,25 +36,12 @@ class State(enum.Enum):
 
 
 class ServingStatus(enum.IntEnum):
-    """`grpc.health.v1.CheckResponse.ServingStatus`, by its numbers."""
+    """`grpc.health.v1.HealthCheckResponse.ServingStatus`, by its numbers."""
 
     UNKNOWN = 0
     SERVING = 1
     NOT_SERVING = 2
     SERVICE_UNKNOWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One dependency to look at. `function` takes nothing; it fails by raising or by returning False.
-
-    A coroutine function runs on the loop, a plain function on a thread of its own: one that hangs is reported as timed
-    out and not started a second time until it comes back.
-    """
-
-    name: str
-    function: Callable[[], Any]
-    timeout_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +82,7 @@ class Health:
 
     def __init__(
         self,
-        checks: Iterable[Check] = (),
+        checks: Iterable[HealthCheck] = (),
         *,
         services: Iterable[str] = (),
         environment: str = "",
@@ -103,7 +92,7 @@ class Health:
     ) -> None:
         self.environment = environment
         self.version = version
-        self._checks: dict[str, Check] = {}
+        self._checks: dict[str, HealthCheck] = {}
         for check in checks:
             self.add_check(check)
         self._services = frozenset(services)
@@ -117,7 +106,7 @@ class Health:
         self._run: asyncio.Task[None] | None = None
         self._hanging: set[str] = set()
 
-    def add_check(self, check: Check) -> None:
+    def add_check(self, check: HealthCheck) -> None:
         """Register one more check. Raises ValueError where the name is taken."""
         if check.name in self._checks:
             raise ValueError(f"health check {check.name!r} is registered twice; give one of them another name")
@@ -197,7 +186,7 @@ class Health:
         finally:
             self._run = None
 
-    async def _run_check(self, check: Check) -> CheckResult:
+    async def _run_check(self, check: HealthCheck) -> CheckResult:
         started = self._clock()
         error: str | None = None
         try:
@@ -217,7 +206,7 @@ class Health:
             logger.warning("health check %r failed", check.name, exc_info=True)
         return CheckResult(error is None, round((self._clock() - started) * 1000, 3), error)
 
-    async def _start(self, check: Check) -> Any:
+    async def _start(self, check: HealthCheck) -> Any:
         if inspect.iscoroutinefunction(check.function):
             return await check.function()
         if check.name in self._hanging:
@@ -225,7 +214,7 @@ class Health:
         outcome = await self._in_thread(check)
         return await outcome if inspect.isawaitable(outcome) else outcome
 
-    def _in_thread(self, check: Check) -> Awaitable[Any]:
+    def _in_thread(self, check: HealthCheck) -> Awaitable[Any]:
         """A daemon thread for one run: a pool's threads would be joined at exit, however long a check hangs."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()

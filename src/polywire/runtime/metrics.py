@@ -79,10 +79,6 @@ class Metrics:
         """Let `collector` give further families at each scrape; one that raises is left out of that scrape."""
         self._collectors.append(collector)
 
-    def add_gauge(self, name: str, help: str, read: Callable[[], float], labels: Labels = ()) -> None:
-        """A gauge whose value is read at scrape time."""
-        self.add_collector(lambda: (Family(name, "gauge", help, ((labels, read()),)),))
-
     def snapshot(self) -> Snapshot:
         """Everything counted, at this moment."""
         families: list[Family] = []

@@ -21,11 +21,13 @@ from polywire.runtime.call import Call
 from polywire.runtime.deadlines import DeadlineWheel
 from polywire.runtime.heartbeats import Heartbeats
 from polywire.runtime.metrics import Metrics
+from polywire.runtime.pending import PendingBytes
 from polywire.runtime.pool import ThreadPool
 from polywire.schema.types import Method
 from polywire.service.app import App
 from polywire.service.tracked import Tracked
 from polywire.tasks.eager import EagerRunner
+from polywire.tasks.turns import Turns
 
 logger = logging.getLogger("polywire")
 
@@ -56,6 +58,9 @@ class Runtime:
         self.app = app
         self.metrics = metrics
         self.pool = ThreadPool(app.thread_pool_size)
+        self.pending = PendingBytes(app.max_pending_bytes)
+        self.turns = Turns()
+        """For decompression."""
         self.suspended: set[Call] = set()
         """Calls that have a task: what draining waits for."""
         self._runner: EagerRunner | None = None
@@ -80,6 +85,7 @@ class Runtime:
         if tasks:
             await asyncio.wait(tasks, timeout=5.0)
         self.pool.close()
+        self.turns.close()
         if self._wheel is not None:
             self._wheel.close()
             self.heartbeats.close()
@@ -104,7 +110,7 @@ class Runtime:
         """
         call.done = done
         deadline = call.deadline
-        if deadline is not None and self._wheel is not None:
+        if deadline is not None and self._wheel is not None and call.timer_slot is None:
             self._wheel.add(call, deadline)
 
     def abandon(self, call: Call) -> None:
@@ -175,6 +181,8 @@ class Runtime:
     def _finish(self, call: Call, value: Any, exc: BaseException | None) -> None:
         if call.task is not None:
             self.suspended.discard(call)
+            # A cancelled task keeps its exception, and that the frames which keep the call.
+            call.task = None
             if self._wheel is not None:
                 self._wheel.remove(call)
             if call.answered:
@@ -216,8 +224,10 @@ class Runtime:
             # A result of the wrong type, or an error whose details or metadata cannot be sent.
             error = self._tell_again(call, failure)
         call.binding.record(0 if error is None else error.code, monotonic_ns() - call.started_ns)
-        if call._callbacks is not None:
-            for callback in call._callbacks:
+        callbacks, call._callbacks = call._callbacks, None
+        if callbacks is not None:
+            # No longer the call's, as they may refer to it.
+            for callback in callbacks:
                 try:
                     callback(call, error)
                 except Exception:

@@ -20,6 +20,7 @@ from polywire.server.engine import Engine, TunnelEngine
 from polywire.server.hub import Hub
 from polywire.server.lingerer import Lingerer, end_writing
 from polywire.server.sniff import Spoken, spoken
+from polywire.server.tcp import is_lost
 from polywire.server.tls import identity_of, server_name_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Driver(asyncio.Protocol, Generic[E]):
 
     protocol = "http1"
     _insist_s = _INSIST_S
+    _half_closed = False
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, engine: E) -> None:
         self._hub = hub
@@ -88,15 +90,14 @@ class Driver(asyncio.Protocol, Generic[E]):
         if out:
             self._transport.write(out)
             if len(out) >= LONG:
-                self.flush()
-                return
+                self._on_output()
         if engine.want_close or engine.want_read != self._reading:
             self._settle(engine)
 
     def _on_output(self) -> None:
         if not self._flush_due:
             self._flush_due = True
-            self._hub.loop.call_soon(self.flush)
+            self._hub.flush_soon(self)
 
     def flush(self) -> None:
         """Write what the engine has to send, then do as it wants."""
@@ -177,7 +178,11 @@ class Driver(asyncio.Protocol, Generic[E]):
             return
         settings = self._hub.settings
         heard, self._heard = self._heard, False
-        if self._stalled(now, settings.write_timeout_s) or self._left(now):
+        if (
+            self._stalled(now, settings.write_timeout_s)
+            or self._left(now)
+            or (not self._reading and is_lost(self._transport, half_closed=self._half_closed))
+        ):
             self.abort()
             return
         if self._hub.draining_since is not None and now - self._hub.draining_since >= self._insist_s:
@@ -185,12 +190,14 @@ class Driver(asyncio.Protocol, Generic[E]):
         if now >= self._retires_at and self._retire(now - self._retires_at):
             return
         marker = engine.last_activity_marker
-        if engine.open_requests or marker != self._marker:
+        advanced = marker != self._marker
+        if engine.open_requests or advanced:
             self._marker = marker
             self._idle_since = now
         if engine.awaiting_head:
-            # A head must be complete in time however often a byte of it comes: only another request starts it anew.
-            self._time_peer(engine, now, self._idle_since == now, settings.head_timeout_s)
+            # A head must be complete in time however often a byte of it comes, and whatever else is open: only another
+            # request starts it anew.
+            self._time_peer(engine, now, advanced, settings.head_timeout_s)
         elif not self._time_body(engine, now, heard):
             self._awaited_since = None
             self._time_idleness(engine, now)

@@ -35,8 +35,7 @@ class Http2Driver(Driver[TimedEngine]):
         if out:
             self._transport.write(out)
             if len(out) >= LONG:
-                self.flush()
-                return
+                self._on_output()
         if engine.want_close or engine.want_read != self._reading:
             self._settle(engine)
 

@@ -8,7 +8,8 @@ from polywire.server.hub import Hub
 
 
 class Lingerer(asyncio.Protocol):
-    """Reads and drops what the peer still sends after our FIN, up to `linger_s` and `linger_bytes`.
+    """Reads and drops what the peer still sends after our FIN, up to `linger_s` and `linger_bytes` (HTTP/2: two
+    windows of the connection at most).
 
     Who sends a whole body before it reads would lose the answer that refuses it to a reset. So one that still sends is
     heard out, for `body_timeout_s` in all; when the server drains, for `linger_s`.
@@ -20,6 +21,9 @@ class Lingerer(asyncio.Protocol):
         self._hub = hub
         self._transport = transport
         self._left_bytes = hub.settings.linger_bytes
+        if protocol == "http2":
+            # What an honest peer may have under way; one that floods would be read at full speed, again and again.
+            self._left_bytes = min(self._left_bytes, 2 * hub.settings.limits.max_connection_window_bytes)
         self._since = self._began = hub.now
         self._heard = False
         self._unsent_bytes = transport.get_write_buffer_size()
@@ -34,6 +38,9 @@ class Lingerer(asyncio.Protocol):
         self._left_bytes -= len(data)
         if self._left_bytes < 0:
             self._transport.close()
+        elif self.protocol == "http2":
+            # One read a tick: a flood is slowed down, and an honest peer has our GOAWAY meanwhile.
+            self._transport.pause_reading()
 
     def eof_received(self) -> bool:
         return False
@@ -44,6 +51,8 @@ class Lingerer(asyncio.Protocol):
     def tick(self, now: float) -> None:
         """`linger_s` of silence once everything is written; before that, as long as the peer takes some of it."""
         settings = self._hub.settings
+        if self.protocol == "http2" and not self._transport.is_closing():
+            self._transport.resume_reading()
         unsent = self._transport.get_write_buffer_size()
         if unsent < self._unsent_bytes:
             self._since = self._began = now

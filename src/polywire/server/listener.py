@@ -137,6 +137,8 @@ class Listener:
         self._adoptions: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
         self._complained_at: float | None = None
+        self._refused_at: float | None = None
+        self._refused_quietly = 0
 
     def start(self) -> None:
         """Listen and accept. Raises ListenError."""
@@ -246,26 +248,28 @@ class Listener:
         """Give the connection to the loop, under TLS where `context` is given."""
         sniffer = Sniffer(self._hub, peer)
         self._hub.add(sniffer)
-        adoption = self._hub.loop.create_task(self._connect(sniffer, accepted, context))
+        adoption = self._hub.loop.create_task(self._connect(sniffer, accepted, peer, context))
         self._adoptions.add(adoption)
         adoption.add_done_callback(self._adoptions.discard)
 
     def adopt_tls(self, accepted: socket.socket, peer: Peer) -> None:
         self.adopt(accepted, peer, self._context)
 
-    async def _connect(self, sniffer: Sniffer, accepted: socket.socket, context: ssl.SSLContext | None) -> None:
+    async def _connect(
+        self, sniffer: Sniffer, accepted: socket.socket, peer: Peer, context: ssl.SSLContext | None
+    ) -> None:
         loop = self._hub.loop
         try:
             if context is None:
                 await loop.connect_accepted_socket(lambda: sniffer, accepted)
             else:
-                await self._secure(sniffer, accepted, context)
+                await self._secure(sniffer, accepted, peer, context)
         except (OSError, asyncio.CancelledError):
             # The peer left, spoke broken TLS or was too slow: its affair, and every scanner does it.
             self._hub.discard(sniffer)
             accepted.close()
 
-    async def _secure(self, sniffer: Sniffer, accepted: socket.socket, context: ssl.SSLContext) -> None:
+    async def _secure(self, sniffer: Sniffer, accepted: socket.socket, peer: Peer, context: ssl.SSLContext) -> None:
         settings = self._hub.settings
         alerts: list[bytes] = []
         ALERTS.set(alerts)
@@ -278,6 +282,27 @@ class Listener:
                     ssl_handshake_timeout=settings.tls_handshake_timeout_s,
                     ssl_shutdown_timeout=settings.linger_s,
                 )
-            except ssl.SSLError:
+            except ssl.SSLError as error:
                 last_words(spare, alerts)
+                self._tell_of_refusal(peer, error)
                 raise
+            except OSError as error:
+                logger.debug("a TLS handshake with %s was not finished: %s", _name_of(peer), error)
+                raise
+
+    def _tell_of_refusal(self, peer: Peer, error: ssl.SSLError) -> None:
+        """One line a minute at INFO, the others at DEBUG: every scanner breaks off handshakes, and fills no log so."""
+        where = _name_of(peer)
+        reason = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else error.reason
+        now = self._hub.clock()
+        if self._refused_at is None or now - self._refused_at >= 60:
+            untold, self._refused_at, self._refused_quietly = self._refused_quietly, now, 0
+            more = f" ({untold} more since the last line)" if untold else ""
+            logger.info("a TLS handshake with %s failed: %s%s", where, reason, more)
+        else:
+            self._refused_quietly += 1
+            logger.debug("a TLS handshake with %s failed: %s", where, reason)
+
+
+def _name_of(peer: Peer) -> str:
+    return f"{peer.address}:{peer.port}" if peer.port else peer.address

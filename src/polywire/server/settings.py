@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from polywire.http.forwarded import TrustedNetworks
-from polywire.wire.limits import HttpLimits
+from polywire.wire.limits import MOST, HttpLimits, check_number
 
 HTTP1 = "http1"
 HTTP2 = "http2"
 TLS = "tls"
 PROTOCOLS = frozenset({HTTP1, HTTP2, TLS})
+
+_COUNTS = ("backlog", "max_connections")
+_TIMES = (
+    *("first_byte_timeout_s", "tls_handshake_timeout_s", "head_timeout_s", "body_timeout_s", "write_timeout_s"),
+    *("idle_timeout_s", "keepalive_timeout_s", "tick_s"),
+)
+_TIMES_OR_NONE = ("keepalive_s", "max_connection_age_s")
+_PAUSES = ("max_connection_age_grace_s", "half_close_s", "linger_s", "linger_bytes", "pre_stop_s", "drain_idle_s")
+"""What may be 0, which leaves it out."""
+_MOST_KEEPALIVE_S = 32767
+"""tcp(7): the kernel takes no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +113,11 @@ class ServerSettings:
             raise ValueError(f"unknown protocols {sorted(unknown)}; choose from {sorted(PROTOCOLS)}")
         if not self.protocols & {HTTP1, HTTP2}:
             raise ValueError("a listener needs http1 or http2 in its protocols")
+        self._check_numbers()
+        if self.server_header is not None and not (self.server_header.isascii() and self.server_header.isprintable()):
+            raise ValueError(f"server_header {self.server_header!r} cannot be sent: write one line of ASCII")
+        if not self.clear_text and self.tls_cert is None:
+            raise ValueError("without clear text there must be TLS; give tls_cert too")
         if self.tls_key is not None and self.tls_cert is None:
             raise ValueError("a TLS key without a certificate; give tls_cert too")
         if self.tls_client_auth not in (None, "none", "optional", "required"):
@@ -112,7 +128,9 @@ class ServerSettings:
             if self.tls_client_ca is None:
                 raise ValueError("client certificates need the authority that signed them; give tls_client_ca too")
             if self.clear_text and self.client_auth == "required":
-                raise ValueError("clear text on the same port would go past the client certificates; add --tls-only")
+                raise ValueError(
+                    "clear text on the same port would go past the client certificates; add clear_text=False"
+                )
         if self.forwarded_header not in ("x-forwarded", "forwarded", "none"):
             raise ValueError(
                 f"unknown forwarded_header {self.forwarded_header!r}; choose x-forwarded, forwarded or none"
@@ -122,6 +140,23 @@ class ServerSettings:
             raise ValueError("PROXY headers are believed from trusted_proxies only; give their networks too")
         if self.tls_cert is not None and TLS not in self.protocols:
             raise ValueError("a TLS certificate on a listener whose protocols leave tls out")
+
+    def _check_numbers(self) -> None:
+        check_number("port", self.port, 0, most=65535)
+        check_number("uds_mode", self.uds_mode, 0, most=0o777)
+        for name in _COUNTS:
+            check_number(name, getattr(self, name), 1, most=MOST)
+        for name in _TIMES:
+            check_number(name, getattr(self, name), 0, above=True)
+        for name in _TIMES_OR_NONE:
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), 0, above=True)
+        for name in _PAUSES:
+            check_number(name, getattr(self, name), 0)
+        if self.tcp_keepalive_s is not None:
+            check_number("tcp_keepalive_s", self.tcp_keepalive_s, 0, most=_MOST_KEEPALIVE_S, above=True)
+        if self.drain_s is not None:
+            check_number("drain_s", self.drain_s, 0)
 
     @property
     def client_auth(self) -> str:

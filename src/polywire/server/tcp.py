@@ -1,7 +1,9 @@
-"""What the kernel is told about TCP."""
+"""What the kernel is told about TCP, and what it tells."""
 
 from __future__ import annotations
 
+import asyncio
+import select
 import socket
 
 PROBES = 4
@@ -23,3 +25,18 @@ def keep_alive(listening: socket.socket, silence_s: float | None) -> None:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, round(silence_s / PROBES)))
     if hasattr(socket, "TCP_KEEPCNT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, PROBES)
+
+
+def is_lost(transport: asyncio.BaseTransport, *, half_closed: bool) -> bool:
+    """Whether the kernel knows that the peer is gone, by RST or for want of answers to its probes.
+
+    A transport that does not read is not told. half_closed: we have ended our direction, so that the peer's end of its
+    own is no sign of that.
+    """
+    opened = transport.get_extra_info("socket")
+    if opened is None or opened.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(opened.fileno(), 0)
+    gone = select.POLLERR if half_closed else select.POLLERR | select.POLLHUP
+    return any(events & gone for _, events in poll.poll(0))

@@ -210,6 +210,20 @@ class Workers:
     # The life of a worker.
 
     def _fork(self, slot: Slot) -> Seat | None:
+        """Fork a worker; None in the parent. Where the machine has none to give, it is tried again later.
+
+        Raises OSError for that before all serve.
+        """
+        try:
+            return self._try_to_fork(slot)
+        except OSError as error:
+            if not self._started:
+                raise
+            pause_s = self._later(slot, young=True)
+            logger.error("no worker can be started (%s): trying again in %g s", error, pause_s)
+            return None
+
+    def _try_to_fork(self, slot: Slot) -> Seat | None:
         ours, theirs = socket.socketpair()
         # A signal that comes just after the fork must not be written to our wake-up socket by the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -221,6 +235,10 @@ class Workers:
                     # Terminals and service managers signal all alike; a worker is told by its parent.
                     quiet = number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
                     signal.signal(number, _ignored if quiet else signal.SIG_DFL)
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if pid == 0:
@@ -334,14 +352,18 @@ class Workers:
             self._replace(slot, worker, code)
 
     def _replace(self, slot: Slot, worker: Worker, code: int) -> None:
-        now = self._clock()
-        slot.failures = slot.failures + 1 if not worker.ready or now - worker.born < _YOUNG_S else 1
-        pause_s = 0.0 if slot.failures == 1 else min(2.0 ** (slot.failures - 2), _BACK_OFF_S)
-        if slot.coming is None:
-            slot.fork_at = now + pause_s
+        pause_s = self._later(slot, young=not worker.ready or self._clock() - worker.born < _YOUNG_S)
         logger.error(
             "worker %d died (%s): starting another%s", worker.pid, _said(code), f" in {pause_s:g} s" if pause_s else ""
         )
+
+    def _later(self, slot: Slot, *, young: bool) -> float:
+        """Plan the slot's next worker; the pause in seconds."""
+        slot.failures = slot.failures + 1 if young else 1
+        pause_s = 0.0 if slot.failures == 1 else min(2.0 ** (slot.failures - 2), _BACK_OFF_S)
+        if slot.coming is None:
+            slot.fork_at = self._clock() + pause_s
+        return pause_s
 
     def _roll(self) -> None:
         """Go on replacing: one slot at a time, the old one's end included, so that memory is for one more at most."""

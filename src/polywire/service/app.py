@@ -32,11 +32,15 @@ class BoundService(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """One dependency: healthy unless `function`, called or awaited, raises or takes longer than `timeout_s`."""
+    """One dependency to look at. `function` takes nothing; it fails by raising or by returning False.
+
+    A coroutine function runs on the loop, a plain function on a thread of its own: one that hangs is reported as timed
+    out and not started a second time until it comes back.
+    """
 
     name: str
     function: Callable[[], Any]
-    timeout_s: float
+    timeout_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class App:
     it ends as DEADLINE_EXCEEDED. None: for ever.
     heartbeat_s: seconds of silence after which a stream over SSE gets a comment, so that no proxy cuts it.
     max_request_bytes: the largest message taken, after decompression; 4 MiB by default, as in gRPC.
+    max_pending_bytes: of messages that have begun and are not whole, in all calls of a process together; a call that
+    would take more ends as UNAVAILABLE (OVERLOADED). 128 MiB by default.
     thread_pool_size: threads for methods that are plain functions.
     drain_s: seconds that calls under way are given at the end before they are cancelled.
     environment: a word for health, "production".
@@ -84,6 +90,7 @@ class App:
         stream_idle_s: float | None = None,
         heartbeat_s: float = 15.0,
         max_request_bytes: int = 4 * 1024 * 1024,
+        max_pending_bytes: int = 128 * 1024 * 1024,
         thread_pool_size: int = 32,
         drain_s: float = 30.0,
         environment: str = "",
@@ -97,6 +104,7 @@ class App:
         self.stream_idle_s = stream_idle_s
         self.heartbeat_s = heartbeat_s
         self.max_request_bytes = max_request_bytes
+        self.max_pending_bytes = max_pending_bytes
         self.thread_pool_size = thread_pool_size
         self.drain_s = drain_s
         self.environment = environment
@@ -106,6 +114,7 @@ class App:
             _check_above_zero("stream_idle_s", stream_idle_s)
         _check_above_zero("heartbeat_s", heartbeat_s)
         _check_above_zero("max_request_bytes", max_request_bytes)
+        _check_above_zero("max_pending_bytes", max_pending_bytes)
         _check_above_zero("thread_pool_size", thread_pool_size)
         if not 0 <= drain_s < math.inf:
             raise ValueError(f"drain_s={drain_s!r} must be 0 or more")

@@ -17,7 +17,7 @@ from polywire.schema.message import RESULT, Message, MessageMeta
 from polywire.schema.names import upper_camel
 from polywire.schema.numbers import ContractLock
 from polywire.schema.reader import read_generated
-from polywire.schema.types import MessageType, Method, ResultForm, Shape
+from polywire.schema.types import MessageType, Method, MethodKind, ResultForm, Shape
 from polywire.schema.values import Extras, strip
 from polywire.schema.well_known import EMPTY
 from polywire.service.operations import Operation
@@ -71,6 +71,13 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
         raise SchemaError(where, "idle_s is for streams", "limit a single answer by deadline_s")
     if operation.idempotent and shape is not Shape.UNARY:
         raise SchemaError(where, "idempotent=True needs one request and one answer", "leave it out of a stream")
+    if shape.client_streaming and operation.routes and operation.kind is MethodKind.QUERY:
+        path = operation.routes[0].partition(" ")[2]
+        raise SchemaError(
+            where,
+            f"the stream {input_.stream_argument!r} is sent as a body, which no route of a query has",
+            f'write @mutation("POST {path if path and "{" not in path else "/..."}"), or leave the route out',
+        )
     routes = []
     for text in operation.routes:
         route = parse_route(text, operation.kind, where)
@@ -176,15 +183,17 @@ class _Signature:
             if typing.get_origin(hint) is Tracked:
                 tracked = True
                 (hint,) = typing.get_args(hint)
+            if inspect.isgeneratorfunction(inspect.unwrap(self._function)):
+                raise SchemaError(self._where, "it yields, but is no `async def`", "write `async def`")
             if hint in (None, type(None)):
                 raise SchemaError(self._where, "a stream of None carries nothing", "yield a Message")
         elif inspect.isasyncgenfunction(self._function):
             raise SchemaError(self._where, "it yields, but its result is no stream", "write `-> AsyncIterator[...]`")
         elif inspect.isgeneratorfunction(self._function):
             raise SchemaError(self._where, "it yields, but is no `async def`", "write `async def`")
-        elif typing.get_origin(hint) is Tracked or hint is Tracked:
+        elif tracked_hint := _tracked_within(hint):
             raise SchemaError(
-                self._where, "only an item of a stream has a position", "write AsyncIterator[Tracked[...]]"
+                self._where, "only an item of a stream has a position", f"write AsyncIterator[{tracked_hint}]"
             )
         if hint in (None, type(None)):
             return EMPTY, ResultForm.EMPTY, False, False
@@ -239,6 +248,16 @@ class _Signature:
 
     def _read(self, cls: Any) -> MessageType:
         return read_generated(cls, self._owner.package, self._owner.lock, dict(self._owner.scope))
+
+
+def _tracked_within(hint: Any) -> str:
+    """How the Tracked that `hint` is, or is a list or an optional of, is written; "" for none."""
+    if hint is Tracked:
+        return "Tracked[...]"
+    if typing.get_origin(hint) is Tracked:
+        (of,) = typing.get_args(hint)
+        return f"Tracked[{getattr(of, '__name__', '...')}]"
+    return next(filter(None, map(_tracked_within, typing.get_args(hint))), "")
 
 
 def _is_message(hint: Any) -> bool:

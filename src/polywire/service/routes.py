@@ -84,7 +84,7 @@ def check_parameters(route: Route, input_: MessageType, streams_in: bool, where:
     """Raises SchemaError unless path and query string can carry what the method needs."""
     text = f"{route.verb} {route.template}"
     fields = {field.name: field for field in input_.fields}
-    if streams_in and (route.parameters or route.verb == "GET"):
+    if streams_in and route.parameters:
         raise SchemaError(
             where,
             f"the route {text!r} needs more than the request body, which the stream takes",

@@ -15,10 +15,16 @@ class EnvelopeSplitter:
 
     error: Any
     """What is wrong with the bytes after the messages that were given; nothing more comes out then."""
+    waiting: int
+    """How many bytes are not split yet, because enough messages were given; `feed(b"")` goes on with them."""
+    unfinished: int
+    """How many bytes of a message that is not whole are kept."""
+    is_clear: bool
+    """Nothing waits, nothing is unfinished, nothing is wrong."""
     def __init__(
         self, limit_bytes: int, explain: Callable[[str, int], Exception], *, allowed_flags: int = 1
     ) -> None: ...
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """The messages that are complete now."""
+        """The messages that are complete now, at most 256."""
     def end(self) -> list[tuple[int, bytes]]:
         """No more bytes come: nothing is left to give, but `error` may be."""

@@ -27,7 +27,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     # A flush is cut here, so that one connection does not hold the loop for long; the rest comes with the next call.
-    OUTPUT_BYTES = 256 * 1024
+    OUTPUT_BYTES = 64 * 1024
     FRAME_BYTES = 16384 + 9
     # Unsent control frames and response heads while the transport is paused, beyond which reading pauses too.
     QUEUED_FRAMES = 256

@@ -11,6 +11,8 @@ cdef enum:
     REFUSED_GLITCHES = 8
     BOMB_GLITCHES = 64
     BOMB_FACTOR = 4
+    # What a stream that is reset before anybody saw it costs of `max_resets`.
+    RAPID_RESETS = 8
     MAX_CONTINUATIONS = 8
 
 
@@ -228,7 +230,11 @@ cdef int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, voi
         st = known(c, frame.hd.stream_id)
         if st is not None:
             # gRPC's clients reset what was answered before they had ended it: that request has had its cost.
-            return 0 if st.is_discarded() else strike(c, 0, 1)
+            if st.is_discarded():
+                return 0
+            # One taken back with the same read that brought it is what rapid reset consists of (CVE-2023-44487): an
+            # honest caller rarely thinks better of it so soon.
+            return strike(c, 0, 1 if st.dispatched else RAPID_RESETS)
         if c.excused > 0:
             c.excused -= 1
             return 0

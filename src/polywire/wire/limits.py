@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
+
+MOST = 2**31 - 1
+"""Of every number here: what a window can be (RFC 9113 §6.9.1), and a parameter of SETTINGS without a sign bit."""
+
+
+def check_number(name: str, value: object, least: float, *, most: float = math.inf, above: bool = False) -> None:
+    """Raises ValueError unless `value` is a finite number from `least` (above=True: above it) to `most`."""
+    good = isinstance(value, int | float) and math.isfinite(value) and least <= value <= most
+    if not good or (above and value == least):
+        bounds = f"above {least:g}" if above else f"from {least:g}"
+        until = "" if most == math.inf else f" to {most}"
+        raise ValueError(f"{name} must be a number {bounds}{until}, not {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,5 +45,15 @@ class HttpLimits:
     """HTTP/2: early PINGs before GOAWAY ENHANCE_YOUR_CALM "too_many_pings"; each that is not early forgives one."""
     max_unsent_bytes: int = 16 * 1024 * 1024
     """HTTP/2: bytes of all answers of a connection that wait for its peer; beyond it, further requests wait too."""
-    high_water_bytes: int = 64 * 1024
+    high_water_bytes: int = 32 * 1024
     low_water_bytes: int = 16 * 1024
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            # Without a mark to come down to, or a pause between PINGs, there still is a meaning.
+            least = 0 if field.name in ("low_water_bytes", "min_ping_interval_s") else 1
+            check_number(field.name, getattr(self, field.name), least, most=MOST)
+        if self.low_water_bytes >= self.high_water_bytes:
+            raise ValueError(
+                f"low_water_bytes, {self.low_water_bytes}, must be below high_water_bytes, {self.high_water_bytes}"
+            )

@@ -133,7 +133,7 @@ class Sink(Protocol):
         """
 
     def send_data(self, data: bytes) -> bool:
-        """Queue body bytes; False: above the high-water mark (64 KiB), wait for on_writable."""
+        """Queue body bytes; False: above the high-water mark, wait for on_writable."""
 
     def send_end(self, trailers: HeaderBlock | None = None) -> None:
         """End the streamed response, with trailers where the version can carry them."""

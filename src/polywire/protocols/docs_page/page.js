@@ -20,6 +20,7 @@
     part.length > 2 && part.startsWith("`") && part.endsWith("`") ? el("code", {}, part.slice(1, -1)) : part);
 
   const VERBS = ["get", "head", "post", "put", "patch", "delete", "options", "trace"];
+  const SIGNS = { server_stream: "↓", client_stream: "↑", bidi_stream: "⇅" };
   const ARROWS = { unary: "", server_stream: "answers with a stream", client_stream: "takes a stream", bidi_stream: "streams both ways" };
   let contract = null;
   let entries = [];
@@ -65,6 +66,8 @@
 
   // ---- sidebar and overview --------------------------------------------------------------------------------------
   const badge = (entry) => el("span", { class: `badge ${entry.verb || "rpc"}` }, (entry.verb || "rpc").toUpperCase());
+  const sign = (entry) => entry.rpc && SIGNS[entry.rpc.shape]
+    ? el("span", { class: "sign", title: ARROWS[entry.rpc.shape], role: "img", "aria-label": ARROWS[entry.rpc.shape] }, SIGNS[entry.rpc.shape]) : null;
   const link = (entry) => `#/${encodeURIComponent(entry.id)}`;
   const methodName = (entry) => (entry.rpc && entry.rpc.path ? entry.rpc.path.split("/").pop() : entry.title);
 
@@ -79,7 +82,7 @@
       if (!found.length) return [];
       return [el("div", { class: "group" }, group.name), ...found.map((entry) =>
         el("a", { class: "item", href: link(entry), title: entry.path || entry.id, "aria-current": entry.id === current ? "page" : null },
-          badge(entry), el("span", {}, methodName(entry))))];
+          badge(entry), el("span", { class: "label" }, methodName(entry)), sign(entry)))];
     }));
     if (!byId("tree").childElementCount) byId("tree").append(el("p", { class: "muted group" }, "Nothing matches."));
   }
@@ -92,7 +95,7 @@
         el("h2", { class: "plain" }, group.name),
         group.description ? prose(group.description) : null,
         el("div", {}, group.entries.map((entry) => el("a", { class: "card", href: link(entry) },
-          badge(entry), el("span", { class: "mono" }, entry.path || entry.id), el("span", { class: "muted" }, inline(entry.title))))),
+          badge(entry), el("span", { class: "mono" }, entry.path || entry.id), el("span", { class: "muted" }, inline(entry.title)), sign(entry)))),
       ]),
     ];
   }
@@ -268,6 +271,7 @@
       let path = entry.path;
       const query = new URLSearchParams();
       for (const { parameter, input } of parameters) {
+        if (parameter.in === "header") continue;
         if (parameter.in === "path") path = path.replace(`{${parameter.name}}`, encodeURIComponent(input.value));
         else if (input.value !== "") {
           const list = [].concat(parameterSchema(parameter).type).includes("array");
@@ -276,6 +280,7 @@
       }
       const text = query.toString();
       const sent = headers.value.split("\n").map((line) => line.match(/^\s*([^:\s]+)\s*:\s*(.*?)\s*$/)).filter(Boolean).map((match) => [match[1], match[2]]);
+      for (const { parameter, input } of parameters) if (parameter.in === "header" && input.value !== "") sent.unshift([parameter.name, input.value]);
       if (body) sent.unshift(["Content-Type", mediaType]);
       if (stream) sent.unshift(["Accept", "application/x-ndjson"]);
       return { verb: entry.verb.toUpperCase(), url: location.origin + path + (text ? `?${text}` : ""), headers: sent, body: body ? body.value : null, stream };
@@ -285,6 +290,7 @@
     function message() {
       const result = { ...((entry.rpc && entry.rpc.example) || {}) };
       for (const { parameter, input } of parameters) {
+        if (parameter.in === "header") continue;
         if (input.value === "") delete result[parameter.name];
         else if (!same(typed(input.value, parameterSchema(parameter)), parameter.example)) result[parameter.name] = typed(input.value, parameterSchema(parameter));
       }
@@ -363,7 +369,7 @@
   // ---- one operation -----------------------------------------------------------------------------------------------
   function parametersView(operation) {
     if (!(operation.parameters || []).length) return [];
-    return [el("h2", {}, "Parameters"), el("table", {}, el("thead", {}, el("tr", {}, ["Name", "In", "Type"].map((name) => el("th", { scope: "col" }, name)))),
+    return [el("h2", {}, "Parameters"), el("table", { class: "parameters" }, el("thead", {}, el("tr", {}, ["Name", "In", "Type"].map((name) => el("th", { scope: "col" }, name)))),
       el("tbody", {}, operation.parameters.map((parameter) => {
         const schema = parameterSchema(parameter);
         return el("tr", {},
@@ -403,7 +409,8 @@
   function operationView(entry) {
     const description = entry.operation ? entry.operation.description : entry.rpc.description;
     const shape = entry.rpc && ARROWS[entry.rpc.shape];
-    const head = [el("h1", {}, inline(entry.title)), pathView(entry), aliasesView(entry), description && summaryOf(description) !== String(description).trim().replace(/\.$/, "") ? prose(description) : null,
+    const name = methodName(entry);
+    const head = [el("h1", {}, inline(entry.title), name === entry.title ? null : el("span", { class: "method" }, name)), pathView(entry), aliasesView(entry), description && summaryOf(description) !== String(description).trim().replace(/\.$/, "") ? prose(description) : null,
       shape ? el("p", { class: "muted" }, `This method ${shape}.`) : null];
     if (!entry.operation) {
       return [...head, el("div", { class: "columns" },

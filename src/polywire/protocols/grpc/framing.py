@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from typing import NamedTuple
 
 from polywire.errors import (
@@ -49,8 +50,8 @@ def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
     return Prefix(data[0] == 1, length)
 
 
-def unframe_one(body: bytes, limit_bytes: int, headers: Metadata) -> bytes:
-    """The single message of a unary call, decompressed.
+def unframe_one(body: bytes, limit_bytes: int, headers: Metadata, spend: Callable[[int], None] | None = None) -> bytes:
+    """The single message of a unary call, decompressed; `spend` as of `decompress`.
 
     Raises Internal for none, Unimplemented for more than one, MalformedInput for a broken frame, ResourceExhausted
     (TOO_LARGE) for one above the limit.
@@ -68,15 +69,17 @@ def unframe_one(body: bytes, limit_bytes: int, headers: Metadata) -> bytes:
         raise MalformedInput(f"the message ends early: {size - 5} bytes of {prefix.length}")
     if size > 5 + prefix.length:
         raise Unimplemented("a unary call carries one message; more came")
-    return decompressed(body[5:], limit_bytes, headers) if prefix.compressed else body[5:]
+    return decompressed(body[5:], limit_bytes, headers, spend) if prefix.compressed else body[5:]
 
 
-def decompressed(message: bytes, limit_bytes: int, headers: Metadata) -> bytes:
+def decompressed(
+    message: bytes, limit_bytes: int, headers: Metadata, spend: Callable[[int], None] | None = None
+) -> bytes:
     """The bytes of a message whose flag says that it is compressed: by the call's grpc-encoding."""
     coding = headers.get("grpc-encoding")
     if coding is None or coding == "identity":
         raise Internal("a compressed message came without grpc-encoding")
-    return decompress(coding, message, limit_bytes)
+    return decompress(coding, message, limit_bytes, spend)
 
 
 def message_splitter(limit_bytes: int) -> EnvelopeSplitter:

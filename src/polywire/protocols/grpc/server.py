@@ -15,7 +15,7 @@ from polywire.errors import (
     Unimplemented,
 )
 from polywire.http.exchange import Exchange
-from polywire.protocols.gather import gather
+from polywire.protocols.gather import gather, take_turn
 from polywire.protocols.grpc import framing
 from polywire.protocols.grpc.framing import frame, unframe_one
 from polywire.protocols.grpc.health import HealthService
@@ -102,7 +102,8 @@ class Endpoint(ABC):
         self._block = HeaderBlock(pairs)
         self._block_gzip = HeaderBlock([*pairs, ("grpc-encoding", "gzip")])
         # Bound once; a bound method is an object of its own at each look-up.
-        self._then = self._run
+        self._spend = runtime.turns.spend
+        self._then = self._run_in_turn
         self._refuse = self._reject
         self._done = self._answer
 
@@ -125,25 +126,34 @@ class Endpoint(ABC):
             return
         if self._client_streaming:
             unpack = partial(self._unpack, call.metadata)
-            call.input = MessageReader(call, exchange, framing.message_splitter(self._limit), self._decode, unpack)
+            splitter = framing.message_splitter(self._limit)
+            call.input = MessageReader(self._runtime, call, exchange, splitter, self._decode, unpack)
             self._launch(call)
             return
         body = exchange.take_whole(self._most)
         if body is None:
             gather(self._runtime, call, exchange, self._most, self._then, self._refuse, self._done)
+        elif coding is None:
+            self._run(call, body)
+        else:
+            self._run_in_turn(call, body)
+
+    def _run_in_turn(self, call: Call, body: bytes) -> None:
+        if body[:1] == b"\x01":
+            take_turn(self._runtime, call, call.state, body, self._run, self._refuse, self._done)
         else:
             self._run(call, body)
 
     def _run(self, call: Call, body: bytes) -> None:
         try:
-            call.input = self._decode(unframe_one(body, self._limit, call.metadata))
+            call.input = self._decode(unframe_one(body, self._limit, call.metadata, self._spend))
         except RpcError as error:
             self._reject(call, error)
             return
         self._launch(call)
 
     def _unpack(self, headers: Metadata, message: bytes) -> bytes:
-        return framing.decompressed(message, self._limit, headers)
+        return framing.decompressed(message, self._limit, headers, self._spend)
 
     def _reject(self, call: Call, error: RpcError) -> None:
         if error.reason == TOO_LARGE:
@@ -205,7 +215,7 @@ class StreamEndpoint(Endpoint):
     def _launch(self, call: Call) -> None:
         exchange: Exchange = call.state
         call.state = answering = Answering(exchange)
-        call.send_head = partial(self._start, call, answering)
+        call.send_head = self._start
         if self._binding.method.shape.server_streaming:
             self._runtime.dispatch_stream(call, self._send, answering.drained, self._done)
         else:
@@ -218,7 +228,7 @@ class StreamEndpoint(Endpoint):
         message = self._encode(item)
         answering: Answering = call.state
         if not answering.started:
-            self._start(call, answering)
+            self._start(call)
         if answering.gzip and len(message) >= framing.SMALLEST_COMPRESSED_BYTES:
             return answering.exchange.write(framing.frame_gzip(message))
         return answering.exchange.write(frame(message))
@@ -231,7 +241,7 @@ class StreamEndpoint(Endpoint):
         if not self._binding.method.shape.server_streaming:
             self._emit(call, value)
         answering: Answering = call.state
-        self._start(call, answering)
+        self._start(call)
         answering.exchange.finish(_OK if call._trailers is None else _ok_with(call._trailers))
 
     def _fail(self, call: Call, error: RpcError) -> None:
@@ -242,8 +252,9 @@ class StreamEndpoint(Endpoint):
             exchange = state.exchange if isinstance(state, Answering) else state
             exchange.respond(200, self._error_block(call, error, True), b"")
 
-    def _start(self, call: Call, answering: Answering) -> None:
+    def _start(self, call: Call) -> None:
         """Send the initial metadata, the first time."""
+        answering: Answering = call.state
         if not answering.started:
             answering.started = True
             answering.gzip = framing.accepts_gzip(call.metadata)

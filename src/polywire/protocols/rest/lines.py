@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from polywire.errors import TOO_LARGE, ResourceExhausted, RpcError
+
+_MOST_LINES: Final = 256
+"""Split off at a time: 256 KiB may hold 100,000."""
+_MOST_BYTES: Final = 16 * 1024
+"""Looked at at a time, as what lies behind the last line is copied."""
 
 
 class LineSplitter:
@@ -13,11 +20,38 @@ class LineSplitter:
 
     def __init__(self, limit_bytes: int) -> None:
         self.error: RpcError | None = None
+        self.waiting = 0
         self._limit = limit_bytes
+        self._data = b""
+        """Its last `waiting` bytes are not split yet."""
         self._rest = bytearray()
+        """Of a line whose end has not come."""
+
+    @property
+    def is_clear(self) -> bool:
+        return not (self.waiting or self._rest or self.error)
+
+    @property
+    def unfinished(self) -> int:
+        return len(self._rest)
 
     def feed(self, data: bytes) -> list[bytes]:
-        *lines, rest = data.split(b"\n")
+        if self.error is not None:
+            return []
+        at = 0
+        if self.waiting and data:
+            data = self._data[-self.waiting :] + data
+        elif self.waiting:
+            data = self._data
+            at = len(data) - self.waiting
+        piece = data[at : at + _MOST_BYTES]
+        *lines, rest = piece.split(b"\n", _MOST_LINES)
+        at += len(piece)
+        if len(lines) == _MOST_LINES:
+            at -= len(rest)
+            rest = b""
+        self.waiting = len(data) - at
+        self._data = data if self.waiting else b""
         if lines and self._rest:
             lines[0] = bytes(self._rest) + lines[0]
             self._rest.clear()
@@ -28,7 +62,9 @@ class LineSplitter:
         return found
 
     def end(self) -> list[bytes]:
-        return [] if self.error is not None else self._checked([bytes(self._rest)])
+        last = bytes(self._rest)
+        self._rest.clear()
+        return [] if self.error is not None else self._checked([last])
 
     def _checked(self, lines: list[bytes]) -> list[bytes]:
         found = []
@@ -44,3 +80,6 @@ class LineSplitter:
     def _refuse(self) -> None:
         if self.error is None:
             self.error = ResourceExhausted(f"a line is larger than {self._limit} bytes", reason=TOO_LARGE)
+        self.waiting = 0
+        self._data = b""
+        self._rest.clear()

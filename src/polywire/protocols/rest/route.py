@@ -128,6 +128,7 @@ class RestRoute:
             respond_error(exchange, error, extra)
             return
         body = self._encode(value)
+        trailers = None if call._trailers is None else HeaderBlock(call._trailers.wire_items())
         exchange.respond(
-            self._status, self._block, body, ((b"x-request-id", call.request_id.encode()), *extra), None, True
+            self._status, self._block, body, ((b"x-request-id", call.request_id.encode()), *extra), trailers, True
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -48,7 +49,7 @@ class ClientStreamRoute(RestRoute):
         self._decode = method_codec(method, Format.PLAIN_JSON).decode_input
 
     def _take_input(self, call: Call, exchange: Exchange) -> None:
-        if not take_lines(call, exchange, self._limit, self._decode):
+        if not take_lines(self._runtime, call, exchange, self._limit, self._decode):
             self._refuse(call, _not_ndjson())
             return
         self._launch(call)
@@ -81,7 +82,7 @@ class ServerStreamRoute(RestRoute):
             exchange.finish()
         elif self._method_input is None:
             super()._take_input(call, exchange)
-        elif take_lines(call, exchange, self._limit, self._method_input):
+        elif take_lines(self._runtime, call, exchange, self._limit, self._method_input):
             self._launch(call)
         else:
             self._refuse(call, _not_ndjson())
@@ -89,25 +90,26 @@ class ServerStreamRoute(RestRoute):
     def _launch(self, call: Call) -> None:
         exchange: Exchange = call.state
         form = accepted_stream(exchange.headers.get("accept") or "*/*") or NDJSON
-        call.state = streaming = Streaming(exchange, call, self._status, form)
+        call.state = streaming = Streaming(exchange, self._status, form)
         call.send_head = streaming.start
         self._runtime.dispatch_stream(call, self._emit, streaming.drained, self._done)
         if call.answered:
             return
         if form == EVENT_STREAM:
-            self._runtime.heartbeats.add(streaming.beat)
-            call.on_done(partial(self._hush, streaming))
+            beat = partial(streaming.beat, call)
+            self._runtime.heartbeats.add(beat)
+            call.on_done(partial(self._hush, beat))
         if not self._binding.finish_on_disconnect:
             exchange.watch(call.cancel)
 
-    def _hush(self, streaming: Streaming, call: Call, error: RpcError | None) -> None:
-        self._runtime.heartbeats.discard(streaming.beat)
+    def _hush(self, beat: Callable[[], None], call: Call, error: RpcError | None) -> None:
+        self._runtime.heartbeats.discard(beat)
 
     def _send(self, call: Call, item: Any, id: str | None = None, /) -> bool:
         value = self._encode(item)
         streaming: Streaming = call.state
         if not streaming.started:
-            streaming.start()
+            streaming.start(call)
         streaming.silent = False
         if streaming.form == EVENT_STREAM:
             return streaming.exchange.write(sse.event(value, id=id))
@@ -122,40 +124,39 @@ class ServerStreamRoute(RestRoute):
         elif error is not None and not streaming.started:
             respond_error(streaming.exchange, error, _extra(call))
         else:
-            streaming.start()
+            streaming.start(call)
             last = _last_words(streaming.form, call, error)
             if last:
                 streaming.exchange.write(last)
-            streaming.exchange.finish()
+            streaming.exchange.finish(None if call._trailers is None else HeaderBlock(call._trailers.wire_items()))
 
 
 class Streaming(Outgoing):
     """A stream over REST on its way, and whether it has been silent since it was last looked at."""
 
-    __slots__ = ("_call", "_status", "form", "silent")
+    __slots__ = ("_status", "form", "silent")
 
-    def __init__(self, exchange: Exchange, call: Call, status: int, form: str) -> None:
+    def __init__(self, exchange: Exchange, status: int, form: str) -> None:
         super().__init__(exchange)
-        self._call = call
         self._status = status
         self.form = form
         self.silent = False
 
-    def start(self) -> None:
+    def start(self, call: Call) -> None:
         """Send the head, the first time."""
         if not self.started:
             self.started = True
-            self.exchange.start(self._status, _BLOCKS[self.form], (_request_id(self._call), *_extra(self._call)))
+            self.exchange.start(self._status, _BLOCKS[self.form], (_request_id(call), *_extra(call)))
 
-    def beat(self) -> None:
+    def beat(self, call: Call) -> None:
         """Send a comment where nothing else was sent since the last beat."""
         if self.silent:
-            self.start()
+            self.start(call)
             self.exchange.write(sse.COMMENT)
         self.silent = True
 
 
-def take_lines(call: Call, exchange: Exchange, limit_bytes: int, decode: Any) -> bool:
+def take_lines(runtime: Runtime, call: Call, exchange: Exchange, limit_bytes: int, decode: Any) -> bool:
     """Let the call read its input line by line; False where the body is declared as something else."""
     headers = exchange.headers
     if (
@@ -163,7 +164,7 @@ def take_lines(call: Call, exchange: Exchange, limit_bytes: int, decode: Any) ->
         or (headers.get("content-encoding") or "identity") != "identity"
     ):
         return False
-    call.input = MessageReader(call, exchange, LineSplitter(limit_bytes), decode)
+    call.input = MessageReader(runtime, call, exchange, LineSplitter(limit_bytes), decode)
     return True
 
 
