@@ -44,7 +44,7 @@ def test_no_limit_can_be_negative_or_more_than_a_window(name: str) -> None:
 
 
 def test_the_low_mark_is_below_the_high_one() -> None:
-    with pytest.raises(ValueError, match="^low_water_bytes, 10, must be below high_water_bytes, 10$"):
+    with pytest.raises(ValueError, match=r"^low_water_bytes, 10, must be below high_water_bytes, 10$"):
         HttpLimits(high_water_bytes=10, low_water_bytes=10)
 
 

@@ -219,7 +219,7 @@ class Pool:
 
 
 def _unreachable(cause: Exception | None, note: str) -> Unavailable:
-    """The message goes to whoever calls the handler that lets it pass: where we connect to is none of their business."""
+    """The message goes to whoever calls the handler that lets it pass: where we connect to is not theirs to know."""
     error = Unavailable("the service cannot be reached")
     error.__cause__ = cause
     error.add_note(note)
