@@ -3,6 +3,8 @@
 Every method is one transaction and blocks; the services call them from the thread pool.
 """
 
+import sqlite3
+import time
 from typing import Any
 
 from sqlalchemy import (
@@ -156,10 +158,24 @@ def _commit(session: Session) -> None:
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 5000")
-    cursor.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait for each other
+    _use_wal(cursor)
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Readers and the writer do not wait for each other. Of two that start at once SQLite refuses one at once."""
+    until = time.monotonic() + 5
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _wait_for_other_starters(session: Session, engine: Engine) -> None:

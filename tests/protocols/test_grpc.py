@@ -449,7 +449,7 @@ async def test_a_stream_in_that_goes_wrong(client: TestClient, body: bytes, code
 def reader(*, body: bytes | None = None, limit: int = LIMIT) -> tuple[MemorySink, MessageReader]:
     sink = MemorySink("POST", "/x", body=body, version="2", more=body is None)
     exchange = Exchange(sink, UNKNOWN_PEER)
-    call = Call(SimpleNamespace(timeout_s=None), exchange)  # type: ignore[arg-type]
+    call = Call(SimpleNamespace(timeout_s=None, idle_s=None), exchange)  # type: ignore[arg-type]
     return sink, MessageReader(Runtime(App(Words()), Metrics()), call, exchange, message_splitter(limit), bytes, bytes)
 
 

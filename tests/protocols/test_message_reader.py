@@ -97,7 +97,7 @@ def runtime() -> Runtime:
 def reader(runtime: Runtime, splitter: Splitter) -> tuple[MemorySink, MessageReader]:
     sink = MemorySink("POST", "/x", version="2", more=True)
     exchange = Exchange(sink, UNKNOWN_PEER)
-    call = Call(SimpleNamespace(timeout_s=None), exchange)  # type: ignore[arg-type]
+    call = Call(SimpleNamespace(timeout_s=None, idle_s=None), exchange)  # type: ignore[arg-type]
     unpack = None if isinstance(splitter, LineSplitter) else bytes
     return sink, MessageReader(runtime, call, exchange, splitter, bytes, unpack)
 

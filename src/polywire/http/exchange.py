@@ -240,6 +240,8 @@ class Exchange:
         waiter = self._readable
         if waiter is None:
             waiter = self._readable = Waiter(asyncio.get_running_loop())
+            # The engine wakes the reader itself: a call of ours in between shows, once for every message.
+            self.on_readable = waiter.wake  # type: ignore[method-assign, assignment]
             sink = self.sink
             sink.receiver = self
             sink.body_timed = False
@@ -339,9 +341,7 @@ class Exchange:
         self.sink.receiver = self
 
     def on_readable(self) -> None:
-        if self._readable is not None:
-            self._readable.wake()
-        elif self.gathering is not None and not self.gathering.is_whole:
+        if self.gathering is not None and not self.gathering.is_whole:
             self._gather(self.gathering)
 
     def on_writable(self) -> None:

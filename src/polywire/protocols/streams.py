@@ -16,10 +16,11 @@ from polywire.tasks.eager import PENDING, Feed
 class Outgoing:
     """A streamed answer on its way: the exchange that carries it, and whether its head is out."""
 
-    __slots__ = ("exchange", "started")
+    __slots__ = ("exchange", "started", "write")
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
+        self.write = exchange.write
         self.started = False
 
     async def drained(self) -> None:
@@ -73,6 +74,7 @@ class MessageReader:
 
     __slots__ = (
         "_call",
+        "_counts",
         "_decode",
         "_exchange",
         "_feed",
@@ -107,6 +109,7 @@ class MessageReader:
         self._turns = runtime.turns
         self._call: Any = call
         """None once it is over."""
+        self._counts = call.binding.idle_s is not None
         self._exchange = exchange
         self._sink = sink = exchange.sink
         self._take = sink.take
@@ -163,17 +166,17 @@ class MessageReader:
             ready.reverse()
             if self._keeps or not self._splitter.is_clear:
                 self._look()
-        call = self._call
         if self._unpack is None:
-            call.moved += 1
-            return self._decode(ready.pop())
-        flags, message = ready.pop()
-        if flags:
-            if not self._is_in_turn():
-                ready.append((flags, message))
-                return PENDING
-            message = self._unpack(message)
-        call.moved += 1
+            message = ready.pop()
+        else:
+            flags, message = ready.pop()
+            if flags:
+                if not self._is_in_turn():
+                    ready.append((flags, message))
+                    return PENDING
+                message = self._unpack(message)
+        if self._counts:
+            self._call.moved += 1
         return self._decode(message)
 
     def _look(self) -> None:

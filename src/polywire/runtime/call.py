@@ -98,7 +98,7 @@ class Call:
     """Set when the call is dispatched or rejected."""
     timer_slot: int | None = None
     moved = 0
-    """Messages of a stream so far, both ways; counted where something looks at it."""
+    """Messages of a stream so far, both ways; counted where it has an idle time-out."""
     still: tuple[int, float]
     """`moved` when it was last seen to change, and when that was; kept where the stream has an idle time-out."""
     send_head: Callable[[Call], None] | None = None

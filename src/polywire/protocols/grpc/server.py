@@ -230,8 +230,8 @@ class StreamEndpoint(Endpoint):
         if not answering.started:
             self._start(call)
         if answering.gzip and len(message) >= framing.SMALLEST_COMPRESSED_BYTES:
-            return answering.exchange.write(framing.frame_gzip(message))
-        return answering.exchange.write(frame(message))
+            return answering.write(framing.frame_gzip(message))
+        return answering.write(frame(message))
 
     def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
         """The end of the call, with the one answer of a client stream."""
