@@ -85,6 +85,14 @@ def test_broken_details_take_nothing_of_the_rest(packed: str, details: tuple[Pac
     assert (error.message, error.reason, error.details) == ("gone", None, details)
 
 
+def test_what_each_hop_writes_anew_is_not_told_beside_an_error() -> None:
+    """It would come twice, and as if from here, where a handler lets its client's error pass."""
+    hop = [("date", "Sat, 21 Nov 2026 05:00:00 GMT"), ("server", "other"), ("x-request-id", "r-1"), ("trailer", "a")]
+    error = read_status(Headers([("grpc-status", "5"), ("content-type", "application/grpc"), *hop, ("x-hint", "a")]))
+    assert error is not None
+    assert error.metadata == {"x-hint": "a"}
+
+
 def test_google_reads_what_is_told() -> None:
     error = NotFound("x é", reason="WHY", details=[FieldViolation("a", "b"), Hint("y")])
     packed = told(error)["grpc-status-details-bin"]

@@ -77,7 +77,20 @@ _FRAMING = frozenset(
     }
 )
 """Written by the protocols and engines alone: metadata copied from a request must not frame the answer."""
+_OF_THE_HOP = frozenset({"alt-svc", "date", "server", "vary", "via", "x-request-id"})
 _STATUS = frozenset({"grpc-message", "grpc-status", "grpc-status-details-bin"})
+
+
+def told_beside(fields: Metadata) -> dict[str, str]:
+    """What a service has sent beside an error of its own accord, out of all fields of its answer.
+
+    Without those that each hop writes anew: they would come twice where a handler lets an error of its client pass.
+    """
+    return {
+        name: fields.get(name) or ""
+        for name in sorted({name for name, _ in fields.items()})
+        if name not in _FRAMING and name not in _OF_THE_HOP and not name.startswith(("grpc-", "content-"))
+    }
 
 
 def error_pairs(metadata: Mapping[str, str] | None) -> list[tuple[str, str]]:

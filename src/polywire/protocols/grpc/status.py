@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from polywire.codec import Format, message_codec
 from polywire.errors import INVALID, MALFORMED, Code, FieldViolation, InvalidInput, MalformedInput, RpcError
-from polywire.runtime.metadata import Metadata
+from polywire.runtime.metadata import Metadata, told_beside
 from polywire.schema import Message, message_type
 
 Pairs = tuple[tuple[bytes, bytes], ...]
@@ -127,8 +127,7 @@ def read_status(fields: Metadata) -> RpcError | None:
             details.extend(FieldViolation(v.field, v.description) for v in told.field_violations)
         else:
             details.append(packed)
-    names = {name for name, _ in fields.items() if not name.startswith(("grpc-", "content-"))}
-    metadata = {name: fields.get(name) or "" for name in sorted(names)}
+    metadata = told_beside(fields)
     cls = _BY_REASON.get((code, reason)) or _BY_CODE[code]
     # Of the class alone: subclasses of these have constructors of their own.
     error = cls.__new__(cls)
