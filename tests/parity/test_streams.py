@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from polywire import Code
-from polywire.runtime.runtime import IDLE
+from polywire.errors import IDLE
 from polywire.schema.types import Shape
 from polywire.testing import MemorySink, TestClient
 from polywire.testing.memory import HIGH_WATER_BYTES

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from polywire import App, DeadlineExceeded
-from polywire.errors import MALFORMED, NOT_ACCEPTABLE
+from polywire import App, DeadlineExceeded, Service, query
+from polywire.errors import IDLE, MALFORMED, NOT_ACCEPTABLE
 from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON, accepted_stream
-from polywire.runtime.runtime import IDLE
 from polywire.testing import TestClient
 from polywire.testing.memory import HIGH_WATER_BYTES
 from polywire.wire.sse import COMMENT
@@ -172,6 +171,24 @@ async def test_heartbeats_keep_a_silent_stream_alive(service: Ticks) -> None:
         plain = client.open("GET", "/before")
         assert not client.site.runtime.heartbeats._beating, "lines have nothing to say that says nothing"
         await plain.answer()
+
+
+async def test_heartbeats_do_not_pile_up_before_one_who_takes_nothing() -> None:
+    class Flood(Service, package="flood"):
+        @query("GET /flood")
+        async def flood(self) -> AsyncIterator[str]:
+            while True:
+                yield "x" * 10_000
+
+    async with TestClient(App(Flood())) as client:
+        sink = client.open("GET", "/flood", headers=EVENTS, paused=True)
+        queued = sink.buffered_out_bytes
+        assert queued > 0
+        for _ in range(3):
+            client.site.runtime.heartbeats._tick()
+        assert sink.buffered_out_bytes == queued
+        sink.leave()
+        await ended(client)
 
 
 async def test_heartbeats_end_with_a_caller_that_left(service: Ticks) -> None:

@@ -21,8 +21,8 @@ from polywire import (
     current_call,
     query,
 )
+from polywire.errors import IDLE
 from polywire.runtime import runtime as runtime_module
-from polywire.runtime.runtime import IDLE
 from tests.runtime.harness import Bench, Started, running
 
 

@@ -16,15 +16,15 @@ from polywire.wire.headers import HeaderBlock
 
 if TYPE_CHECKING:
     from polywire.tasks.turns import Turns
-    from polywire.wire.headers import HeaderBlock, Headers
+    from polywire.wire.headers import Headers
     from polywire.wire.sink import Sink
 
 T = TypeVar("T")
 _NO_FIELDS = HeaderBlock()
 Extra = tuple[tuple[bytes, bytes], ...]
 _COMPRESSED = ("gzip", "x-gzip", "zstd")
-_INTERNAL_ERROR = 2
-"""RFC 9113 §7."""
+INTERNAL_ERROR = 2
+"""What `reset` says of a failure of ours (RFC 9113 §7)."""
 
 
 class Gone(ConnectionError):
@@ -206,7 +206,7 @@ class Exchange:
         try:
             self._decode(gathering)
         except Exception:
-            self.reset(_INTERNAL_ERROR)
+            self.reset(INTERNAL_ERROR)
             raise
 
     def _decode(self, gathering: Gathering) -> None:
@@ -278,6 +278,11 @@ class Exchange:
             # Once: over HTTP/2 the peer may still leave while the answer waits for its credit.
             self._observer = None
             observer(self)
+
+    @property
+    def is_blocked(self) -> bool:
+        """More is queued than the peer takes, and it has not taken enough yet."""
+        return self._blocked
 
     def inform(self, status: int, fields: Extra) -> None:
         """Send an interim answer (1xx), such as 103 Early Hints; without effect once the answer has begun."""

@@ -20,7 +20,7 @@ from polywire.errors import (
     RpcError,
 )
 from polywire.http.conditional import Outcome, evaluate, http_date, range_applies
-from polywire.http.exchange import Exchange, Gone
+from polywire.http.exchange import INTERNAL_ERROR, Exchange, Gone
 from polywire.http.files import ServedFile, content_headers, path_segments
 from polywire.http.ranges import Part, parts_of
 from polywire.protocols.rest.errors import respond_error
@@ -32,7 +32,7 @@ logger = logging.getLogger("polywire")
 
 CHUNK_BYTES: Final = 128 * 1024
 """Read at a time: what one download holds is this and what its exchange has queued, which is no more than the same."""
-_INTERNAL_ERROR, _CANCEL = 2, 8
+_CANCEL: Final = 8
 """RFC 9113 §7."""
 
 
@@ -115,7 +115,7 @@ class FileServer:
             logger.error("%s failed (request %s)", name, exchange.request_id, exc_info=error, extra=extra)
         if exchange.status:
             # Its length is out already: only an end that is none can tell that the rest is missing.
-            exchange.reset(_INTERNAL_ERROR)
+            exchange.reset(INTERNAL_ERROR)
         else:
             respond_error(exchange, answer)
 

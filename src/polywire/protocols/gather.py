@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
 
 from polywire.errors import RpcError
-from polywire.http.exchange import Exchange
+from polywire.http.exchange import INTERNAL_ERROR, Exchange
 from polywire.runtime.call import Call
 from polywire.runtime.runtime import Done, Runtime
-
-_INTERNAL_ERROR: Final = 2
-"""RFC 9113 §7."""
 
 
 def gather(
@@ -63,7 +59,7 @@ def take_turn(
         try:
             then(call, body)
         except Exception:
-            exchange.reset(_INTERNAL_ERROR)
+            exchange.reset(INTERNAL_ERROR)
             raise
 
     runtime.turns.wait(go_on)

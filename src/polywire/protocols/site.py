@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from polywire.errors import UNSUPPORTED_MEDIA_TYPE, Internal, MalformedInput, RpcError, Unimplemented
-from polywire.http.exchange import Exchange, Observer
+from polywire.http.exchange import INTERNAL_ERROR, Exchange, Observer
 from polywire.http.router import Router
 from polywire.protocols.docs_page.endpoints import docs_endpoints
 from polywire.protocols.files import FileServer
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("polywire")
 
-_INTERNAL_ERROR = 2
-"""RFC 9113 §7."""
 Endpoint = Callable[[Exchange], None]
 """Answers an exchange."""
 
@@ -134,7 +132,7 @@ class Site:
         extra = {"request_id": exchange.request_id}
         logger.exception("%s failed (request %s)", name, exchange.request_id, extra=extra)
         if exchange.status:
-            exchange.reset(_INTERNAL_ERROR)
+            exchange.reset(INTERNAL_ERROR)
         else:
             respond_error(exchange, Internal("internal error"))
 

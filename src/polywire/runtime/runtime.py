@@ -9,6 +9,7 @@ from time import monotonic, monotonic_ns
 from typing import Any, Protocol
 
 from polywire.errors import (
+    IDLE,
     Cancelled,
     Code,
     DeadlineExceeded,
@@ -37,9 +38,6 @@ Done = Callable[[Call, Any, RpcError | None], None]
 It encodes before it sends anything: if it raises, nothing has gone out, and it is called again with an INTERNAL error.
 For server streams it is called once at the end, with no value.
 """
-
-IDLE = "IDLE"
-"""The reason where a stream ended because it stood still."""
 
 
 class Emit(Protocol):

@@ -149,8 +149,8 @@ class Streaming(Outgoing):
             self.exchange.start(self._status, _BLOCKS[self.form], (_request_id(call), *_extra(call)))
 
     def beat(self, call: Call) -> None:
-        """Send a comment where nothing else was sent since the last beat."""
-        if self.silent:
+        """Send a comment where nothing else was sent since the last beat; not to one who takes nothing."""
+        if self.silent and not self.exchange.is_blocked:
             self.start(call)
             self.exchange.write(sse.COMMENT)
         self.silent = True
