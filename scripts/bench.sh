@@ -14,14 +14,5 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 
 venv=.venv-bench
-wanted=$({ pwd -P; .venv/bin/python -c 'import sys; print(sys.version)'; cat requirements/bench.txt; } | sha256sum)
-if [ "$(cat "$venv/.setup-done" 2>/dev/null)" != "$wanted" ]; then
-    say "installing the peers into $venv"
-    rm -rf "$venv"
-    quietly .venv/bin/python -c 'import subprocess, sys
-sys.exit(subprocess.run([sys._base_executable, "-m", "venv", sys.argv[1]]).returncode)' "$venv" || stop "$venv could not be made"
-    quietly "$venv/bin/python" -m pip install --require-hashes -r requirements/bench.txt ||
-        stop "pip could not install requirements/bench.txt"
-    echo "$wanted" >"$venv/.setup-done"
-fi
+make_venv "$venv" bench
 exec "$venv/bin/python" -m benchmarks.run "$@"

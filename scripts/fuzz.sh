@@ -15,16 +15,7 @@ venv=.venv-fuzz
 # The environment.
 .venv/bin/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' ||
     stop "make fuzz needs Python 3.11 to 3.13: atheris is built for no other." "PYTHON=python3.13 make setup makes .venv anew."
-wanted=$({ pwd -P; .venv/bin/python -c 'import sys; print(sys.version)'; cat requirements/fuzz.txt; } | sha256sum)
-if [ "$(cat "$venv/.setup-done" 2>/dev/null)" != "$wanted" ]; then
-    say "installing atheris into $venv"
-    rm -rf "$venv"
-    quietly .venv/bin/python -c 'import subprocess, sys
-sys.exit(subprocess.run([sys._base_executable, "-m", "venv", sys.argv[1]]).returncode)' "$venv" || stop "$venv could not be made"
-    quietly "$venv/bin/python" -m pip install --require-hashes -r requirements/fuzz.txt ||
-        stop "pip could not install requirements/fuzz.txt"
-    echo "$wanted" >"$venv/.setup-done"
-fi
+make_venv "$venv" fuzz
 
 # A clang: `clang`, or the newest that carries its version in its name.
 find_clang() { compgen -c clang | grep -xE 'clang(-[0-9]+)?' | sort -V | tail -n 1 || true; }

@@ -33,3 +33,17 @@ apt_install() {
     quietly "${as_root[@]}" apt-get update -q || say "apt-get update failed; trying with the lists that are here"
     quietly "${as_root[@]}" apt-get install -q -y --no-install-recommends "$@"
 }
+
+# make_venv DIR LOCKED: an environment beside .venv, with the locked packages of requirements/LOCKED.txt; anew where they
+# or the interpreter have changed.
+make_venv() {
+    local venv=$1 locked=requirements/$2.txt wanted
+    wanted=$({ pwd -P; .venv/bin/python -c 'import sys; print(sys.version)'; cat "$locked"; } | sha256sum)
+    [ "$(cat "$venv/.setup-done" 2>/dev/null)" != "$wanted" ] || return 0
+    say "installing $locked into $venv"
+    rm -rf "$venv"
+    quietly .venv/bin/python -c 'import subprocess, sys
+sys.exit(subprocess.run([sys._base_executable, "-m", "venv", sys.argv[1]]).returncode)' "$venv" || stop "$venv could not be made"
+    quietly "$venv/bin/python" -m pip install --require-hashes -r "$locked" || stop "pip could not install $locked"
+    echo "$wanted" >"$venv/.setup-done"
+}

@@ -56,7 +56,6 @@ class Driver(asyncio.Protocol, Generic[E]):
     )
 
     protocol = "http1"
-    _insist_s = _INSIST_S
     _half_closed = False
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, engine: E) -> None:
@@ -77,6 +76,11 @@ class Driver(asyncio.Protocol, Generic[E]):
         self._stalled_since = hub.now
         engine.on_output = self._on_output
         hub.add(self)
+
+    @property
+    def _insist_s(self) -> float:
+        """When draining: from the first notice to the second."""
+        return _INSIST_S
 
     # The hot path.
 
@@ -296,7 +300,7 @@ class Http1Driver(Driver[TunnelEngine]):
             engine.receive_eof()
 
     @property
-    def _insist_s(self) -> float:  # type: ignore[override]
+    def _insist_s(self) -> float:
         return self._hub.settings.drain_idle_s
 
     def drain(self) -> None:
