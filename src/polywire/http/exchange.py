@@ -100,6 +100,10 @@ class Exchange:
     sent_body_bytes = 0
     variables: list[str]
     """The values of the path's variables, in order; set where a route matched."""
+    origin_fields: Extra = ()
+    """Told with the answer for the sake of the page that asks (`http.origin`)."""
+    exposes_fields = False
+    """The page may read every field of the answer; a browser wants each named (Fetch §3.2.3)."""
     _request_id: str | None = None
     _gone = False
     _blocked = False
@@ -266,6 +270,8 @@ class Exchange:
             if coding is not None:
                 body = compress(coding, body)
                 extra = (*extra, (b"content-encoding", coding.encode()))
+        if self.origin_fields:
+            extra = self._with_origin_fields(block, extra)
         self.status = status
         if self.gathering is not None:
             self._stop_gathering()
@@ -279,6 +285,14 @@ class Exchange:
             self._observer = None
             observer(self)
 
+    def _with_origin_fields(self, block: HeaderBlock, extra: Extra) -> Extra:
+        fields = (*extra, *self.origin_fields)
+        if self.exposes_fields:
+            names = {name for pairs in (block.pairs, extra) for name, _ in pairs}
+            if names:
+                fields = (*fields, (b"access-control-expose-headers", b", ".join(sorted(names))))
+        return fields
+
     @property
     def is_blocked(self) -> bool:
         """More is queued than the peer takes, and it has not taken enough yet."""
@@ -291,6 +305,8 @@ class Exchange:
 
     def start(self, status: int, block: HeaderBlock, extra: Extra = ()) -> None:
         """Send the head of a streamed answer."""
+        if self.origin_fields:
+            extra = self._with_origin_fields(block, extra)
         self.status = status
         self.sink.send_head(status, block, extra)
 

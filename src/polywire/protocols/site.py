@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from polywire.errors import UNSUPPORTED_MEDIA_TYPE, Internal, MalformedInput, RpcError, Unimplemented
 from polywire.http.exchange import INTERNAL_ERROR, Exchange, Observer
+from polywire.http.origin import SAFE, CrossOrigin, Origins, is_sent_across
 from polywire.http.router import Router
 from polywire.protocols.docs_page.endpoints import docs_endpoints
+from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.files import FileServer
 from polywire.protocols.grpc.server import GrpcServer
 from polywire.protocols.operations import Operations
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
     from polywire.wire.sink import Sink
 
 logger = logging.getLogger("polywire")
-
-Endpoint = Callable[[Exchange], None]
-"""Answers an exchange."""
 
 
 class Site:
@@ -55,12 +54,15 @@ class Site:
         self.runtime = Runtime(app, self.metrics)
         self._observer = self._observe
         self._router: Router[Endpoint] = Router()
-        self._rest = RestServer(self.runtime)
+        self._origins = Origins(app.origins)
+        self._unasked = self._origins.unasked
+        self._sockets: dict[str, Endpoint] = {}
+        """What takes up a WebSocket, by path."""
+        self._dialects: dict[str, Mapping[str, Endpoint]] = {}
         self._grpc = GrpcServer(self.runtime, self.health)
-        for template, verb, target in self._rest.targets():
-            self._router.add(verb, template, target)
         self._no_such_method = self._grpc.refuse
-        self._dialects: dict[str, dict[str, Endpoint]] = {**self._grpc.dialects}
+        for server in (RestServer(self.runtime), self._grpc):
+            self._add(server)
         self._operations = Operations(self.health, self.metrics)
         for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():
             self.add_endpoint("GET", path, endpoint)
@@ -68,9 +70,24 @@ class Site:
         for files in self._files:
             self.add_endpoint("GET", files.route.template, files)
 
+    def _add(self, server: ProtocolServer) -> None:
+        self._dialects.update(server.dialects)
+        for template, verb, endpoint in server.routes():
+            self.add_endpoint(verb, template, endpoint)
+        for path, endpoint in server.websockets():
+            self.add_socket(path, endpoint)
+
     def add_endpoint(self, verb: str, path: str, endpoint: Endpoint) -> None:
         """Answer a path outside of every service. Raises ValueError where a route has it already."""
         self._router.add(verb, path, endpoint)
+
+    def add_socket(self, path: str, endpoint: Endpoint) -> None:
+        """Let an endpoint take up the WebSockets that are asked for at a path, of all HTTP versions alike.
+
+        Pages of other origins than those listed never get that far. Raises ValueError where the path has one already.
+        """
+        if self._sockets.setdefault(path, endpoint) is not endpoint:
+            raise ValueError(f"there are two WebSocket endpoints at {path}")
 
     async def start(self) -> None:
         """Run the app's start hooks. Raises what they raise; `stop` must be awaited all the same."""
@@ -100,7 +117,13 @@ class Site:
         """Take one request from an engine; `peer` is the connection's."""
         exchange = Exchange(sink, peer, self._observer)
         try:
-            content_type = exchange.headers.get("content-type")
+            headers = exchange.headers
+            origin = headers.get("origin")
+            if origin is None:
+                exchange.origin_fields = self._unasked
+            elif not self._origins.admits(exchange, origin):
+                return
+            content_type = headers.get("content-type")
             if content_type is not None:
                 dialect = self._dialects.get(content_type)
                 if dialect is not None:
@@ -110,12 +133,22 @@ class Site:
                     self._grpc.serve_unusual(exchange, content_type)
                     return
             verb = exchange.method
+            tunnel = sink.tunnel
+            if origin is None and (tunnel is not None or verb not in SAFE) and is_sent_across(exchange):
+                raise CrossOrigin
+            if tunnel == "websocket":
+                socket = self._sockets.get(exchange.path)
+                if socket is not None:
+                    socket(exchange)
+                    return
             try:
                 endpoint, exchange.variables = self._router.match("GET" if verb == "HEAD" else verb, exchange.path)
             except RpcError as error:
                 self._unrouted(exchange, error)
                 return
             endpoint(exchange)
+        except CrossOrigin as error:
+            respond_error(exchange, error)
         except Exception:
             self._broken(exchange)
 

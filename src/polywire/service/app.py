@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from polywire.schema.message import where
 from polywire.schema.types import MessageType, MethodKind, ServiceType
 from polywire.schema.walk import reachable
 from polywire.service.interceptor import Interceptor
+from polywire.service.options import ConnectOptions, GraphqlOptions, TrpcOptions
 from polywire.service.routes import parse_route, route_key
 from polywire.service.service import Service
 
@@ -21,6 +23,8 @@ Hook = TypeVar("Hook", bound=Callable[[], Any])
 
 OWN_PATHS: Final = frozenset({"/docs", "/health", "/health/live", "/health/ready", "/metrics", "/openapi.json"})
 """What every app answers by GET beside its services."""
+
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+")
 
 
 class BoundService(NamedTuple):
@@ -75,6 +79,8 @@ class App:
     thread_pool_size: threads for methods that are plain functions.
     drain_s: seconds that calls under way are given at the end before they are cancelled.
     environment: a word for health, "production".
+    origins: of pages that may call besides our own, `https://app.example.com`; `*` for all, then without cookies.
+    connect, graphql, trpc: settings of a dialect.
 
     Raises SchemaError when two services, routes or messages clash (both are named), ValueError for an option out
     of range.
@@ -94,6 +100,10 @@ class App:
         thread_pool_size: int = 32,
         drain_s: float = 30.0,
         environment: str = "",
+        origins: Iterable[str] = (),
+        connect: ConnectOptions = ConnectOptions(),
+        graphql: GraphqlOptions = GraphqlOptions(),
+        trpc: TrpcOptions = TrpcOptions(),
     ) -> None:
         self.services = tuple(_bind(service) for service in services)
         _check_services(self.services)
@@ -108,6 +118,10 @@ class App:
         self.thread_pool_size = thread_pool_size
         self.drain_s = drain_s
         self.environment = environment
+        self.origins = tuple(map(_check_origin, [origins] if isinstance(origins, str) else origins))
+        self.connect = connect
+        self.graphql = graphql
+        self.trpc = trpc
         if default_deadline_s is not None:
             _check_above_zero("default_deadline_s", default_deadline_s)
         if stream_idle_s is not None:
@@ -242,6 +256,12 @@ def _takes_two(interceptor: Interceptor) -> bool:
         # Native code may have no signature to look at.
         return True
     return True
+
+
+def _check_origin(origin: str) -> str:
+    if origin != "*" and not _ORIGIN.fullmatch(origin):
+        raise ValueError(f"origins: {origin!r} is no origin; write it like 'https://app.example.com', without a path")
+    return origin
 
 
 def _check_above_zero(name: str, value: float) -> None:

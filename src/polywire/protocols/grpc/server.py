@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from polywire.errors import (
     Unimplemented,
 )
 from polywire.http.exchange import Exchange
+from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.gather import gather, take_turn
 from polywire.protocols.grpc import framing
 from polywire.protocols.grpc.framing import frame, unframe_one
@@ -44,12 +44,11 @@ _OK = HeaderBlock([("grpc-status", "0")])
 _CONTENT_TYPE = ("content-type", "application/grpc")
 
 
-class GrpcServer:
+class GrpcServer(ProtocolServer):
     """All methods of an app in every message format, and the services that gRPC brings: health and reflection."""
 
     def __init__(self, runtime: Runtime, health: Health) -> None:
-        self.dialects: dict[str, dict[str, Callable[[Exchange], None]]] = {}
-        """By content type, then by path: what answers a call."""
+        self.dialects: dict[str, dict[str, Endpoint]] = {}
         services = runtime.app.services
         own: list[Service] = [HealthService(health), *reflection_services([service for service, _ in services])]
         bindings = [
@@ -83,7 +82,7 @@ class GrpcServer:
             dialect.get(exchange.path, self.refuse)(exchange)
 
 
-class Endpoint(ABC):
+class MethodEndpoint(ABC):
     """One method in one message format: how to read and write it, and the header blocks of its answers."""
 
     def __init__(self, runtime: Runtime, binding: Binding, codec_format: Format, content_type: str) -> None:
@@ -183,7 +182,7 @@ class Endpoint(ABC):
         return HeaderBlock(pairs)
 
 
-class UnaryEndpoint(Endpoint):
+class UnaryEndpoint(MethodEndpoint):
     """One message in, one message out."""
 
     def _launch(self, call: Call) -> None:
@@ -205,7 +204,7 @@ class UnaryEndpoint(Endpoint):
             exchange.respond(200, self._block, frame(message), initial, trailers)
 
 
-class StreamEndpoint(Endpoint):
+class StreamEndpoint(MethodEndpoint):
     """Streams in one direction or both. `call.state` is an `Answering`."""
 
     def __init__(self, runtime: Runtime, binding: Binding, codec_format: Format, content_type: str) -> None:

@@ -11,12 +11,10 @@ from polywire.errors import (
     UNSUPPORTED_MEDIA_TYPE,
     InvalidArgument,
     MalformedInput,
-    PermissionDenied,
     RpcError,
     Unimplemented,
 )
 from polywire.http.exchange import Exchange
-from polywire.http.origin import is_cross_origin
 from polywire.protocols.gather import gather
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.negotiation import accepts_json, is_json, timeout_s
@@ -66,8 +64,6 @@ class RestRoute:
     def __call__(self, exchange: Exchange) -> None:
         headers = exchange.headers
         try:
-            if self._takes_body and is_cross_origin(exchange):
-                raise PermissionDenied("pages of another origin may not call this", reason="CROSS_ORIGIN")
             accept = headers.get("accept")
             if accept is not None:
                 self._check_accept(accept)

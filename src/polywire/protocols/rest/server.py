@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from polywire.http.exchange import Exchange
+from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.rest.route import RestRoute
 from polywire.protocols.rest.streams import ClientStreamRoute, ServerStreamRoute
 from polywire.runtime.runtime import Runtime
@@ -19,14 +19,14 @@ _KINDS: dict[Shape, type[RestRoute]] = {
 }
 
 
-class RestServer:
+class RestServer(ProtocolServer):
     """The routes of all services of an app."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    def targets(self) -> Iterator[tuple[str, str, Callable[[Exchange], None]]]:
-        """(template, verb, target) of each route."""
+    def routes(self) -> Iterator[tuple[str, str, Endpoint]]:
+        """(template, verb, endpoint) of each route."""
         for service, instance in self._runtime.app.services:
             for method in service.methods:
                 if method.routes:
