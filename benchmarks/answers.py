@@ -17,6 +17,8 @@ from benchmarks.contenders import Row
 from benchmarks.peers import schema
 
 TIMEOUT_S = 5.0
+QUERY = "{user(id:42){name email orders(last:3){id total status}}}"
+ORDERS = [{"id": id, "total": 9.5, "status": "PAID"} for id in (8, 9, 10)]
 
 
 class WrongAnswer(Exception):
@@ -24,8 +26,12 @@ class WrongAnswer(Exception):
 
 
 def request_body(row: Row) -> bytes:
-    """The body that the load sends: one length-prefixed message for gRPC, nothing for REST."""
-    if not row.protocol.startswith("grpc"):
+    """The body that the load sends: one length-prefixed message for gRPC, JSON for Connect and GraphQL."""
+    if row.protocol == "graphql":
+        return json.dumps({"query": QUERY}).encode()
+    if row.content_type == "application/json":
+        return b'{"id":42}'
+    if not row.content_type:
         return b""
     message: Any
     if row.protocol == "grpc-chat":
@@ -48,13 +54,18 @@ def check(row: Row, port: int) -> int:
 
     Raises WrongAnswer, or OSError where nobody listens.
     """
-    if row.protocol == "http1":
-        status, headers, body = _http1(port, row.target)
+    if not row.is_http2:
+        status, headers, body = _http1(port, row)
     else:
         status, headers, body = _http2(port, row)
     if status != 200:
         raise WrongAnswer(f"status {status}: {body[:200]!r}")
-    if row.protocol.startswith("grpc"):
+    if row.protocol == "grpc-web":
+        message, _, told = body[5:].partition(b"\x80")
+        if b"grpc-status: 0" not in told:
+            raise WrongAnswer(f"{body!r}")
+        _compare(row, _plain(schema.User.FromString(message)))
+    elif row.protocol.startswith("grpc"):
         if headers.get("grpc-status") != "0":
             raise WrongAnswer(f"grpc-status {headers.get('grpc-status')}: {headers.get('grpc-message')}")
         _compare(row, _decoded(row, body))
@@ -64,7 +75,11 @@ def check(row: Row, port: int) -> int:
 
 
 def _compare(row: Row, seen: object) -> None:
-    wanted = {"users": [_user(i) for i in range(1, row.count + 1)]} if row.count else _user(42)
+    wanted: object = {"users": [_user(i) for i in range(1, row.count + 1)]} if row.count else _user(42)
+    if row.protocol == "graphql":
+        wanted = {"data": {"user": {"name": schema.NAME, "email": schema.EMAIL, "orders": ORDERS}}}
+    elif row.protocol == "trpc":
+        wanted = {"result": {"data": wanted}}
     if seen != wanted:
         raise WrongAnswer(f"{str(seen)[:200]} instead of {str(wanted)[:200]}")
 
@@ -94,10 +109,11 @@ def _messages(body: bytes) -> Iterator[bytes]:
         body = body[5 + length :]
 
 
-def _http1(port: int, target: str) -> tuple[int, dict[str, str], bytes]:
+def _http1(port: int, row: Row) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", target)
+        fields = {"content-type": row.content_type} if row.content_type else {}
+        connection.request("POST" if fields else "GET", row.target, request_body(row), fields)
         response = connection.getresponse()
         return response.status, dict(response.getheaders()), response.read()
     except http.client.HTTPException as error:
@@ -107,19 +123,19 @@ def _http1(port: int, target: str) -> tuple[int, dict[str, str], bytes]:
 
 
 def _http2(port: int, row: Row) -> tuple[int, dict[str, str], bytes]:
-    grpc = row.protocol.startswith("grpc")
+    posts = bool(row.content_type)
     headers = [
-        (":method", "POST" if grpc else "GET"),
+        (":method", "POST" if posts else "GET"),
         (":scheme", "http"),
         (":authority", f"127.0.0.1:{port}"),
         (":path", row.target),
     ]
-    if grpc:
-        headers += [("content-type", "application/grpc"), ("te", "trailers")]
+    if posts:
+        headers += [("content-type", row.content_type), ("te", "trailers")]
     connection = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
     connection.initiate_connection()
-    connection.send_headers(1, headers, end_stream=not grpc)
-    if grpc:
+    connection.send_headers(1, headers, end_stream=not posts)
+    if posts:
         connection.send_data(1, request_body(row), end_stream=True)
     received: dict[str, str] = {}
     body = bytearray()

@@ -17,10 +17,12 @@ class Contender:
     command: tuple[str, ...]
     """`{port}` stands for the port to listen on."""
     package: str
-    """Whose version the report names."""
+    """Whose version the report names; "" for one that is no Python."""
     rest: bool = False
     grpc: bool = False
     streams: bool = False
+    dialects: frozenset[str] = frozenset()
+    """Of `connect`, `grpc-web`, `graphql` and `trpc`."""
     http2: bool = True
     limit: bool = False
     """Not a peer but a ceiling: it does none of the work of a framework."""
@@ -33,6 +35,11 @@ def _module(name: str, *arguments: str) -> tuple[str, ...]:
 def _granian(interface: str, target: str) -> tuple[str, ...]:
     options = ("--loop", "uvloop", "--no-ws", "--log-level", "warning", "--backlog", "4096")
     return _module("granian", "--interface", interface, *options, "--port", "{port}", target)
+
+
+def _uvicorn(target: str) -> tuple[str, ...]:
+    options = ("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning")
+    return _module("uvicorn", target, *options, "--backlog", "4096", "--port", "{port}")
 
 
 CONTENDERS = (
@@ -48,15 +55,11 @@ CONTENDERS = (
         rest=True,
         grpc=True,
         streams=True,
+        dialects=frozenset({"connect", "grpc-web", "graphql", "trpc"}),
     ),
     Contender(
         "FastAPI + uvicorn",
-        _module(
-            "uvicorn",
-            "benchmarks.peers.fastapi_app:app",
-            *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
-            *("--backlog", "4096", "--port", "{port}"),
-        ),
+        _uvicorn("benchmarks.peers.fastapi_app:app"),
         "fastapi",
         rest=True,
         http2=False,
@@ -78,6 +81,21 @@ CONTENDERS = (
         (str(Path(sys.executable).with_name("pyvoy")), "benchmarks.peers.connect_app:app", "--port", "{port}"),
         "connectrpc",
         grpc=True,
+        dialects=frozenset({"connect"}),
+    ),
+    Contender(
+        "Strawberry + uvicorn",
+        _uvicorn("benchmarks.peers.strawberry_app:app"),
+        "strawberry-graphql",
+        dialects=frozenset({"graphql"}),
+        http2=False,
+    ),
+    Contender(
+        "@trpc/server on Node",
+        ("node", str(ROOT / "benchmarks" / "peers" / "trpc" / "server.mjs"), "{port}"),
+        "",
+        dialects=frozenset({"trpc"}),
+        http2=False,
     ),
 )
 
@@ -106,7 +124,8 @@ class Row:
     streams: int
     """Requests under way on each connection."""
     protocol: str
-    """"http1", "http2", "grpc"; its streams "grpc-list" (one message in, `count` out) and "grpc-chat" (one for one)."""
+    """"http1", "http2", "grpc"; its streams "grpc-list" (one message in, `count` out) and "grpc-chat" (one for one);
+    "connect", "graphql", "trpc" over HTTP/1.1, "connect2", "grpc-web" over HTTP/2."""
     path: str = ""
     """Another one than `target` says, answered the same."""
 
@@ -118,15 +137,34 @@ class Row:
     def target(self) -> str:
         if self.path:
             return self.path
+        if self.protocol == "graphql":
+            return "/graphql"
+        if self.protocol == "trpc":
+            return "/trpc/user.getUser?input=%7B%22id%22%3A42%7D"
         if self.protocol == "grpc-list":
             return "/user.UserService/ListUsers"
         if self.protocol == "grpc-chat":
             return "/user.UserService/Chat"
-        if self.protocol == "grpc":
+        if self.protocol in ("grpc", "grpc-web", "connect", "connect2"):
             return f"/user.UserService/{'GetUsers' if self.count else 'GetUser'}"
         return f"/v1/users?count={self.count}" if self.count else "/v1/users/42"
 
+    @property
+    def is_http2(self) -> bool:
+        return self.protocol not in ("http1", "connect", "graphql", "trpc")
+
+    @property
+    def content_type(self) -> str:
+        """Of the request's body; "" where it has none."""
+        if self.protocol == "grpc-web":
+            return "application/grpc-web+proto"
+        if self.protocol.startswith("grpc"):
+            return "application/grpc"
+        return "application/json" if self.protocol in ("connect", "connect2", "graphql") else ""
+
     def accepts(self, contender: Contender) -> bool:
+        if self.group == "dialect":
+            return self.protocol.removesuffix("2") in contender.dialects
         if self.group == "stream":
             return contender.streams
         if self.protocol == "grpc":
@@ -145,7 +183,12 @@ ROWS = (
     Row("grpc-32x1", "grpc", "gRPC unary, 32 x 1", 0, 32, 1, "grpc"),
     Row("grpc-list", "stream", "gRPC server stream of 1,000 messages, 4 x 16", 1000, 4, 16, "grpc-list"),
     Row("grpc-chat", "stream", "gRPC bidirectional, one for one, 4 x 16", 1, 4, 16, "grpc-chat"),
+    Row("connect-http1", "dialect", "Connect unary JSON, HTTP/1.1, 32 x 1", 0, 32, 1, "connect"),
+    Row("connect-http2", "dialect", "Connect unary JSON, HTTP/2, 4 x 16", 0, 4, 16, "connect2"),
+    Row("grpc-web", "dialect", "gRPC-Web unary, HTTP/2, 4 x 16", 0, 4, 16, "grpc-web"),
+    Row("graphql", "dialect", "GraphQL user with 3 orders, HTTP/1.1, 32 x 1", 0, 32, 1, "graphql"),
+    Row("trpc", "dialect", "tRPC query, HTTP/1.1, 32 x 1", 0, 32, 1, "trpc"),
     *(Row(f"rest-{n}-users", "size", f"REST GET, {_users(n)}", n, 32, 1, "http1") for n in (1, 100, 1000)),
     *(Row(f"grpc-{n}-users", "size", f"gRPC unary, {_users(n)}", n, 4, 16, "grpc") for n in (1, 100, 1000)),
 )
-GROUPS = ("rest", "grpc", "stream", "size", "start", "costs")
+GROUPS = ("rest", "grpc", "stream", "dialect", "size", "start", "costs")

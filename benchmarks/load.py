@@ -36,7 +36,7 @@ def run(row: Row, port: int, seconds: int, answer_bytes: int) -> Measured:
     Raises LoadFailed where an answer was missing, not 2xx, or without its message.
     """
     url = f"http://127.0.0.1:{port}{row.target}"
-    if row.protocol == "http1":
+    if not row.is_http2:
         return _wrk(row, url, seconds)
     if row.protocol == "grpc-chat":
         return _pingpong(row, port, seconds)
@@ -91,11 +91,22 @@ def _milliseconds(pattern: str, text: str) -> float:
 
 
 def _wrk(row: Row, url: str, seconds: int) -> Measured:
-    out = tool(("wrk", "-t1", f"-c{row.connections}", f"-d{seconds}s", "--latency", url), seconds)
+    command: tuple[str, ...] = ("wrk", "-t1", f"-c{row.connections}", f"-d{seconds}s", "--latency")
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        if row.content_type:
+            script.write(f'wrk.method = "POST"\nwrk.headers["content-type"] = "{row.content_type}"\n')
+            script.write(f"wrk.body = {_lua(request_body(row))}\n")
+            script.flush()
+            command += ("-s", script.name)
+        out = tool((*command, url), seconds)
     for trouble in ("Non-2xx", "Socket errors"):
         if trouble in out:
             raise LoadFailed(next(line.strip() for line in out.splitlines() if trouble in line))
     return Measured(_number(r"Requests/sec:\s+([\d.]+)", out), _milliseconds("50%", out), _milliseconds("99%", out))
+
+
+def _lua(text: bytes) -> str:
+    return '"' + "".join(f"\\{byte:03d}" for byte in text) + '"'
 
 
 def _pingpong(row: Row, port: int, seconds: int) -> Measured:
@@ -106,10 +117,10 @@ def _pingpong(row: Row, port: int, seconds: int) -> Measured:
 
 def _h2load(row: Row, url: str, seconds: int, answer_bytes: int, folder: Path, log: Path | None) -> float:
     command: tuple[str, ...] = ("h2load", "-t1", f"-c{row.connections}", f"-m{row.streams}", f"-D{seconds}")
-    if row.protocol.startswith("grpc"):
+    if row.content_type:
         body = folder / "body"
         body.write_bytes(request_body(row))
-        command += ("-d", str(body), "-H", "content-type: application/grpc", "-H", "te: trailers")
+        command += ("-d", str(body), "-H", f"content-type: {row.content_type}", "-H", "te: trailers")
     if log is not None:
         command += (f"--log-file={log}",)
     out = tool((*command, url), seconds)

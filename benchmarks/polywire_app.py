@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from polywire import App, Int32, Message, Service, Unauthenticated, mutation, query
+from polywire import App, Int32, Message, Service, Unauthenticated, mutation, query, resolve
 
 if TYPE_CHECKING:
     from polywire import Call, Invoke
@@ -29,7 +29,7 @@ class UserList(Message):
 
 
 class UserService(Service, package="user"):
-    @query("GET /v1/users/{id}")
+    @query("GET /v1/users/{id}", graphql="user")
     async def get_user(self, id: Annotated[Int32, Meta(ge=1)]) -> User:
         return User(id=id, name="Alice", email="alice@example.com", age=30)
 
@@ -48,6 +48,25 @@ class UserService(Service, package="user"):
     async def chat(self, users: AsyncIterator[User]) -> AsyncIterator[User]:
         async for user in users:
             yield user
+
+
+class Order(Message):
+    id: Int32
+    total: float
+    status: str
+
+
+ORDERS = [Order(id, 9.5, "PAID") for id in range(1, 11)]
+
+
+class OrderService(Service, package="orders"):
+    @resolve(User)
+    async def orders(self, user: User, last: Annotated[Int32, Meta(ge=1, le=100)]) -> list[Order]:
+        return ORDERS[-last:]
+
+    @query("GET /v1/users/{user_id}/orders")
+    async def list_orders(self, user_id: Int32, last: Annotated[Int32, Meta(ge=1, le=100)] = 10) -> list[Order]:
+        return ORDERS[-last:]
 
 
 class Timing:
@@ -73,4 +92,4 @@ async def authenticate(call: Call, proceed: Invoke) -> Any:
     return await proceed(call)
 
 
-app = App(UserService(), name="users", interceptors=[Timing(), authenticate])
+app = App(UserService(), OrderService(), name="users", interceptors=[Timing(), authenticate])

@@ -105,7 +105,13 @@ RATIOS = (
     ("grpc-chat", "grpcio.aio", 20.0),
     ("rest-100-users", "FastAPI + uvicorn", 10.0),
     ("grpc-100-users", "grpcio.aio", 8.0),
+    ("connect-http1", "connectrpc + pyvoy", 5.0),
+    ("connect-http2", "connectrpc + pyvoy", 5.0),
+    ("graphql", "Strawberry + uvicorn", 60.0),
+    ("trpc", "@trpc/server on Node", 1.5),
 )
+GRPC_WEB_SHARE = 0.8
+"""Of gRPC's own rate."""
 LATENCY_ROWS = ("rest-http1", "rest-http2", "grpc-4x16", "grpc-32x1")
 
 
@@ -118,6 +124,12 @@ def targets(results: Results) -> list[Target]:
         if ratio is not None:
             title = f"{titles[key]} / {peer}"
             found.append(Target(title, f"{wanted:g}x", f"{ratio:.1f}x", ratio >= wanted))
+    web, own = (results.row(key).get(POLYWIRE) for key in ("grpc-web", "grpc-4x16"))
+    if web is not None and own is not None and web.runs and own.runs:
+        share = web.per_second / own.per_second
+        found.append(
+            Target("gRPC-Web / gRPC, 4 x 16", f"{GRPC_WEB_SHARE:g}x", f"{share:.2f}x", share >= GRPC_WEB_SHARE)
+        )
     for key in LATENCY_ROWS:
         row = results.row(key)
         peers = [
@@ -206,5 +218,5 @@ def machine() -> str:
 
 def versions() -> dict[str, str]:
     """Of the peers and what carries them, as installed."""
-    packages = {contender.package for contender in CONTENDERS} - {POLYWIRE}
+    packages = {contender.package for contender in CONTENDERS} - {POLYWIRE, ""}
     return {name: metadata.version(name) for name in sorted(packages | {"uvicorn", "uvloop", "pyvoy", "pydantic"})}

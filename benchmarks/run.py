@@ -61,6 +61,9 @@ def main(argv: list[str] | None = None) -> int:
         console.print("[yellow]Fewer than two cores, or no taskset: server and load share; the figures say little.[/]")
     wanted = [name.strip().lower() for name in chosen.peers.split(",") if name.strip()]
     contenders = [c for c in CONTENDERS if not wanted or any(name in c.name.lower() for name in wanted)]
+    if not (ROOT / "benchmarks" / "peers" / "trpc" / "node_modules").is_dir():
+        console.print("[yellow]No Node.js with npm: @trpc/server does not take part.[/]")
+        contenders = [c for c in contenders if c.command[0] != "node"]
     rows = [row for row in ROWS if row.group in chosen.only]
     results = Results()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))

@@ -13,6 +13,12 @@ if [ ${#packages[@]} -gt 0 ]; then
     apt_install "${packages[@]}" || stop "apt-get could not install ${packages[*]}"
 fi
 
+peer=benchmarks/peers/trpc
+if command -v npm >/dev/null && [ ! -d "$peer/node_modules" ]; then
+    say "installing @trpc/server"
+    quietly npm --prefix "$peer" ci --no-audit --no-fund || stop "npm could not install $peer"
+fi
+
 venv=.venv-bench
 make_venv "$venv" bench
 exec "$venv/bin/python" -m benchmarks.run "$@"

@@ -13,11 +13,14 @@ import logging
 import os
 from pathlib import Path
 
+from atlas.orders import OrderStore
 from atlas.services.builds import Builds
 from atlas.services.chain import A, B, C, Link
 from atlas.services.files import Files
 from atlas.services.hello import Greeter
 from atlas.services.logs import Logs
+from atlas.services.orders import OrderService
+from atlas.services.repositories import Repositories
 from atlas.services.users import UserService
 from atlas.services.weather import WeatherService
 from atlas.store import THREADS, UserStore
@@ -35,6 +38,8 @@ app = App(
     Greeter(),
     WeatherService(),
     UserService(store),
+    OrderService(OrderStore(store.engine)),
+    Repositories(),
     files,
     logs,
     Builds(),

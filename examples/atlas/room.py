@@ -71,10 +71,7 @@ class Room(Generic[T]):
 
         At its end what was said until then is still heard. However it ends, the member is gone afterwards.
         """
-        if len(self.members) >= self._most_members:
-            raise ResourceExhausted(f"there are {self._most_members} people here already", reason="ROOM_FULL")
-        member: Member[T] = Member(self._most_waiting)
-        self.members.add(member)
+        member = self._enter()
         speaking = asyncio.create_task(self._speak(said, stamp, member))
         try:
             async with aclosing(aiter(member)) as heard:  # type: ignore[type-var]
@@ -85,6 +82,23 @@ class Room(Generic[T]):
             speaking.cancel()
             with suppress(asyncio.CancelledError):
                 await speaking
+
+    async def listen(self) -> AsyncIterator[T]:
+        """Be in the room without saying anything, for as long as this is iterated."""
+        member = self._enter()
+        try:
+            async with aclosing(aiter(member)) as heard:  # type: ignore[type-var]
+                async for item in heard:
+                    yield item
+        finally:
+            self.members.discard(member)
+
+    def _enter(self) -> Member[T]:
+        if len(self.members) >= self._most_members:
+            raise ResourceExhausted(f"there are {self._most_members} people here already", reason="ROOM_FULL")
+        member: Member[T] = Member(self._most_waiting)
+        self.members.add(member)
+        return member
 
     async def _speak(self, said: AsyncIterator[T], stamp: Callable[[T], T], member: Member[T]) -> None:
         try:

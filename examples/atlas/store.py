@@ -5,15 +5,12 @@ Every method is one transaction and blocks; the services call them from the thre
 
 import sqlite3
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     URL,
     Engine,
-    ForeignKey,
-    Identity,
-    Index,
-    String,
     create_engine,
     delete,
     event,
@@ -23,49 +20,16 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+from sqlalchemy.orm import Session, raiseload, selectinload
 from sqlalchemy.orm.exc import StaleDataError
 
-SEEDED_USERS = 100
+from atlas.tables import Base, EventRow, RoleRow, UserRow, seeds
+
 THREADS = 32
 
 
 class EmailTaken(Exception):
     """Another user has this e-mail address."""
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class UserRow(Base):
-    __tablename__ = "users"
-
-    # The seeds have the numbers below 1001 to themselves. (SQLite knows no identities and goes on after the last one.)
-    id: Mapped[int] = mapped_column(Identity(start=1001), primary_key=True)
-    name: Mapped[str] = mapped_column(String(100))
-    email: Mapped[str] = mapped_column(String(254))
-    age: Mapped[int | None]
-    role_rows: Mapped[list["RoleRow"]] = relationship(
-        lazy="selectin", order_by="RoleRow.role", cascade="all, delete-orphan", passive_deletes=True
-    )
-
-    __table_args__ = ({"sqlite_autoincrement": True},)
-
-    @property
-    def roles(self) -> list[str]:
-        return [row.role for row in self.role_rows]
-
-
-# Two spellings of one address are one address.
-Index("users_email", func.lower(UserRow.email), unique=True)
-
-
-class RoleRow(Base):
-    __tablename__ = "user_roles"
-
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    role: Mapped[str] = mapped_column(String(40), primary_key=True, index=True)
 
 
 def database_url(text: str) -> URL:
@@ -80,41 +44,45 @@ class UserStore:
     def __init__(self, url: str) -> None:
         self.url = database_url(url)
         # A connection for each thread that may ask for one; they are opened when they are first needed.
-        self._engine = create_engine(self.url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _set_up_sqlite)
+        self.engine = create_engine(self.url, pool_size=THREADS, max_overflow=0, pool_pre_ping=True)
+        if self.engine.dialect.name == "sqlite":
+            event.listen(self.engine, "connect", _set_up_sqlite)
 
     def open(self) -> None:
         """Makes the tables and fills them, if that has not been done; several processes may do it at once."""
-        with Session(self._engine) as session, session.begin():
-            _wait_for_other_starters(session, self._engine)
+        with Session(self.engine) as session, session.begin():
+            _wait_for_other_starters(session, self.engine)
             Base.metadata.create_all(session.connection())
             if session.scalar(select(func.count()).select_from(UserRow)) == 0:
-                session.add_all(_seeds())
+                for rows in seeds():
+                    session.add_all(rows)
+                    session.flush()
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
 
     def check(self) -> None:
         """Raises where the database does not answer."""
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             connection.execute(select(1))
 
     def get(self, id: int) -> UserRow | None:
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             return session.get(UserRow, id)
 
     def create(self, name: str, email: str, age: int | None) -> UserRow:
         """Raises EmailTaken."""
         row = UserRow(name=name, email=email, age=age, role_rows=[RoleRow(role="member")])
-        with Session(self._engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False) as session:
             session.add(row)
+            _flush(session)
+            session.add(happened("user.created", row.id))
             _commit(session)
             return row
 
     def update(self, id: int, changes: dict[str, Any]) -> UserRow | None:
         """Sets the columns named in `changes`; None where there is no such user. Raises EmailTaken."""
-        with Session(self._engine, expire_on_commit=False) as session:
+        with Session(self.engine, expire_on_commit=False) as session:
             row = session.get(UserRow, id)
             if row is not None:
                 for column, value in changes.items():
@@ -128,7 +96,7 @@ class UserStore:
 
     def delete(self, id: int) -> bool:
         """False where there is no such user."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self.engine) as session, session.begin():
             return bool(session.scalar(delete(UserRow).where(UserRow.id == id).returning(UserRow.id)))
 
     def page(self, role: str | None, offset: int, limit: int) -> tuple[list[UserRow], int]:
@@ -136,15 +104,36 @@ class UserStore:
         wanted = select(UserRow)
         if role is not None:
             wanted = wanted.where(UserRow.role_rows.any(RoleRow.role == role))
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             total = session.scalar(select(func.count()).select_from(wanted.subquery()))
             rows = session.scalars(wanted.order_by(UserRow.id).offset(offset).limit(limit))
             return list(rows), total or 0
 
+    def having(self, role: str | None, limit: int, *, with_roles: bool) -> list[UserRow]:
+        """The first users of a role, in one statement; their roles by a second one if they are asked for."""
+        loading = selectinload if with_roles else raiseload
+        wanted = select(UserRow).options(loading(UserRow.role_rows)).order_by(UserRow.id).limit(limit)
+        if role is not None:
+            wanted = wanted.where(UserRow.role_rows.any(RoleRow.role == role))
+        with Session(self.engine) as session:
+            return list(session.scalars(wanted))
+
     def after(self, id: int, limit: int) -> list[UserRow]:
         """Users with higher ids: pages that stay right while others come and go."""
-        with Session(self._engine) as session:
+        with Session(self.engine) as session:
             return list(session.scalars(select(UserRow).where(UserRow.id > id).order_by(UserRow.id).limit(limit)))
+
+
+def happened(kind: str, subject: int) -> EventRow:
+    """An entry of the log that `/v1/events` shows; it is added in the transaction of what has happened."""
+    return EventRow(kind=kind, subject=subject, at=datetime.now(UTC).replace(tzinfo=None))
+
+
+def _flush(session: Session) -> None:
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise EmailTaken from error
 
 
 def _commit(session: Session) -> None:
@@ -183,20 +172,3 @@ def _wait_for_other_starters(session: Session, engine: Engine) -> None:
         session.execute(text("BEGIN IMMEDIATE"))
     elif engine.dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(hashtext('atlas'))"))
-
-
-def _seeds() -> list[UserRow]:
-    rows = [
-        UserRow(
-            id=number,
-            name=f"User {number}",
-            email=f"user{number}@example.com",
-            age=18 + number % 60,
-            role_rows=[RoleRow(role="member")],
-        )
-        for number in range(1, SEEDED_USERS + 1)
-    ]
-    alice = rows[41]
-    alice.name, alice.email, alice.age = "Alice", "alice@example.com", 30
-    alice.role_rows.append(RoleRow(role="admin"))
-    return rows

@@ -45,7 +45,7 @@ from polywire.schema import (
     UInt32,
     UInt64,
 )
-from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutation, query
+from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutation, query, resolve
 
 if TYPE_CHECKING:
     from polywire.client import Channel, ChannelSettings, call_options, connect
@@ -98,6 +98,7 @@ __all__ = [
     "current_call",
     "mutation",
     "query",
+    "resolve",
 ]
 
 _LAZY = {

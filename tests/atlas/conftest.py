@@ -22,7 +22,10 @@ EXAMPLES = str(pathlib.Path(__file__).parents[2] / "examples")
 if EXAMPLES not in sys.path:
     sys.path.insert(0, EXAMPLES)
 
+from atlas.orders import OrderStore  # noqa: E402
 from atlas.services.hello import Greeter  # noqa: E402
+from atlas.services.orders import OrderService  # noqa: E402
+from atlas.services.repositories import Repositories  # noqa: E402
 from atlas.services.users import UserService  # noqa: E402
 from atlas.services.weather import WeatherService  # noqa: E402
 from atlas.store import UserStore, database_url  # noqa: E402
@@ -63,5 +66,7 @@ def store(url: str) -> Iterator[UserStore]:
 
 @pytest.fixture
 async def client(store: UserStore) -> AsyncIterator[TestClient]:
-    async with TestClient(App(Greeter(), WeatherService(), UserService(store))) as client:
+    orders = OrderService(OrderStore(store.engine))
+    app = App(Greeter(), WeatherService(), UserService(store), orders, Repositories())
+    async with TestClient(app) as client:
         yield client

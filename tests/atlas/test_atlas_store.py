@@ -9,7 +9,8 @@ from sqlalchemy import event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from atlas.store import SEEDED_USERS, Base, EmailTaken, UserStore, database_url
+from atlas.store import EmailTaken, UserStore, database_url
+from atlas.tables import SEEDED_USERS, Base
 
 
 def test_seeds(store: UserStore) -> None:
@@ -97,7 +98,7 @@ def test_pages(store: UserStore) -> None:
 def test_a_user_deleted_in_the_middle_of_an_update_is_gone(store: UserStore) -> None:
     deleted: list[bool] = []
 
-    @event.listens_for(store._engine, "before_cursor_execute")
+    @event.listens_for(store.engine, "before_cursor_execute")
     def interfere(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("UPDATE"):
             deleted.append(store.delete(42))
@@ -128,7 +129,7 @@ def test_the_driver_need_not_be_said(given: str, driver: str) -> None:
 
 def test_sqlite_is_set_up(tmp_path: pathlib.Path) -> None:
     store = UserStore(f"sqlite:///{tmp_path / 'atlas.db'}")
-    with store._engine.connect() as connection:
+    with store.engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "foreign_keys")
         }

@@ -9,7 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from atlas.room import Room
-from atlas.store import EmailTaken, UserRow, UserStore
+from atlas.selected import is_selected
+from atlas.store import EmailTaken, UserStore
+from atlas.tables import UserRow
 from atlas.threads import in_thread
 from polywire import (
     ID,
@@ -84,18 +86,18 @@ class UserService(Service, package="user"):
         self.store = store
         self.room: Room[ChatMessage] = Room()
 
-    @query("GET /v1/users/{id}", "GET /users/{id}")
+    @query("GET /v1/users/{id}", "GET /users/{id}", graphql="user")
     def get_user(self, id: UserId) -> User:
         """One user, by id."""
         return found(id, self.store.get(id))
 
     @mutation("POST /v1/users", "POST /users", status=201)
-    def create_user(self, request: CreateUserRequest) -> User:
+    def create_user(self, input: CreateUserRequest) -> User:
         """Opens an account. An e-mail address can have only one."""
         try:
-            row = self.store.create(request.name, request.email, request.age)
+            row = self.store.create(input.name, input.email, input.age)
         except EmailTaken:
-            raise taken(request.email) from None
+            raise taken(input.email) from None
         logger.info("user %d created", row.id)
         return user(row)
 
@@ -127,6 +129,12 @@ class UserService(Service, package="user"):
         rows, total = self.store.page(role, offset, limit)
         following = offset + len(rows)
         return UserPage([user(row) for row in rows], total, following if following < total else None)
+
+    @query
+    def users(self, role: Role | None = None, limit: Annotated[Int32, Meta(ge=1, le=1000)] = 100) -> list[User]:
+        """The first users in the order of their ids, of one role if it is given."""
+        with_roles = is_selected("roles")
+        return [user(row, with_roles) for row in self.store.having(role, limit, with_roles=with_roles)]
 
     @query("GET /v1/users/stream", "GET /users/stream")
     async def list_users(
@@ -175,8 +183,8 @@ def stamped(message: ChatMessage) -> ChatMessage:
     return msgspec.structs.replace(message, timestamp=int(time.time()))
 
 
-def user(row: UserRow) -> User:
-    return User(row.id, row.name, row.email, row.age, row.roles)
+def user(row: UserRow, with_roles: bool = True) -> User:
+    return User(row.id, row.name, row.email, row.age, row.roles if with_roles else [])
 
 
 def found(id: int, row: UserRow | None) -> User:

@@ -67,6 +67,8 @@ def _intercept(interceptor: Interceptor, proceed: Invoke) -> Invoke:
 def _handler(method: Method, instance: object, pool: ThreadPool) -> Invoke:
     function = _by_position(method.function.__get__(instance))
     arguments = method.arguments
+    if method.resolves is not None:
+        return _resolver(function, arguments or (), method.is_async, pool)
     if method.shape.server_streaming:
         return _streaming(_direct(function, arguments))
     if not method.is_async:
@@ -94,6 +96,23 @@ def _direct(function: Callable[..., Any], arguments: tuple[str, ...] | None) -> 
         return lambda call: function(only(call.input))
     several = attrgetter(*arguments)
     return lambda call: function(*several(call.input))
+
+
+def _resolver(function: Callable[..., Any], arguments: tuple[str, ...], is_async: bool, pool: ThreadPool) -> Invoke:
+    """As of a method, with what it resolves a field of as the first argument."""
+
+    def values(call: Call) -> list[Any]:
+        return [getattr(call.input, name) for name in arguments]
+
+    async def in_thread(call: Call) -> Any:
+        value = await pool.run(function, call.parent, *values(call))
+        return await value if inspect.iscoroutine(value) else value
+
+    if not is_async:
+        return in_thread
+    if not arguments:
+        return lambda call: function(call.parent)
+    return lambda call: function(call.parent, *values(call))
 
 
 def _streaming(start: Callable[[Call], Any]) -> Invoke:

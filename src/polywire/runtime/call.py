@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,6 +78,17 @@ class Carrier(Protocol):
         """Send an interim answer (RFC 9110 §15.2); without effect once the answer has begun."""
 
 
+class Selection(Protocol):
+    """The fields that a caller selects of a value, by their names in GraphQL: `"orders" in call.selection`."""
+
+    def __contains__(self, name: object) -> bool: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __getitem__(self, name: str) -> Selection:
+        """What is selected of that field in turn; empty where it has no fields. Raises KeyError where it is not."""
+
+
 class Call:
     """One invocation of a method, from its decoded input to its outcome. It never knows the exchange that carries it.
 
@@ -97,6 +108,10 @@ class Call:
     done: Callable[[Call, Any, RpcError | None], None]
     """Set when the call is dispatched or rejected."""
     timer_slot: int | None = None
+    parent: Any = None
+    """Of a field that a service resolves in GraphQL: the message whose field it is, or the list of them."""
+    selection: Selection | None = None
+    """What the caller selects of the result, over GraphQL; None over other protocols, and where it has no fields."""
     moved = 0
     """Messages of a stream so far, both ways; counted where it has an idle time-out."""
     still: tuple[int, float]

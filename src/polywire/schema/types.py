@@ -240,6 +240,12 @@ class Method:
     function: Callable[..., Any] = field(default=lambda: None, repr=False)
     """The undecorated function, taking self first."""
     doc: str = ""
+    graphql_name: str = ""
+    """Of the field in GraphQL: of Query, Mutation or Subscription, or of what it resolves."""
+    resolves: MessageType | None = None
+    """The message of which this is a field in GraphQL; None: a method that is called."""
+    batched: bool = False
+    """A resolver that takes a list of messages, and gives a list with the field of each, in their order."""
 
     @property
     def full_name(self) -> str:
@@ -259,3 +265,5 @@ class ServiceType:
     full_name: str
     methods: tuple[Method, ...]
     doc: str = ""
+    resolvers: tuple[Method, ...] = ()
+    """What it adds to messages in GraphQL; nobody can call these."""

@@ -80,7 +80,7 @@ class App:
     drain_s: seconds that calls under way are given at the end before they are cancelled.
     environment: a word for health, "production".
     origins: of pages that may call besides our own, `https://app.example.com`; `*` for all, then without cookies.
-    connect, graphql, trpc: settings of a dialect.
+    connect, graphql, trpc: settings of a dialect; None: its defaults.
 
     Raises SchemaError when two services, routes or messages clash (both are named), ValueError for an option out
     of range.
@@ -101,9 +101,9 @@ class App:
         drain_s: float = 30.0,
         environment: str = "",
         origins: Iterable[str] = (),
-        connect: ConnectOptions = ConnectOptions(),
-        graphql: GraphqlOptions = GraphqlOptions(),
-        trpc: TrpcOptions = TrpcOptions(),
+        connect: ConnectOptions | None = None,
+        graphql: GraphqlOptions | None = None,
+        trpc: TrpcOptions | None = None,
     ) -> None:
         self.services = tuple(_bind(service) for service in services)
         _check_services(self.services)
@@ -119,9 +119,9 @@ class App:
         self.drain_s = drain_s
         self.environment = environment
         self.origins = tuple(map(_check_origin, [origins] if isinstance(origins, str) else origins))
-        self.connect = connect
-        self.graphql = graphql
-        self.trpc = trpc
+        self.connect = connect or ConnectOptions()
+        self.graphql = graphql or GraphqlOptions()
+        self.trpc = trpc or TrpcOptions()
         if default_deadline_s is not None:
             _check_above_zero("default_deadline_s", default_deadline_s)
         if stream_idle_s is not None:

@@ -14,7 +14,7 @@ from polywire.schema.annotations import nested_classes, resolve
 from polywire.schema.docs import doc_of
 from polywire.schema.errors import SchemaError
 from polywire.schema.message import RESULT, Message, MessageMeta
-from polywire.schema.names import upper_camel
+from polywire.schema.names import lower_camel, upper_camel
 from polywire.schema.numbers import ContractLock
 from polywire.schema.reader import read_generated
 from polywire.schema.types import MessageType, Method, MethodKind, ResultForm, Shape
@@ -57,8 +57,11 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
     if not _METHOD_NAME.fullmatch(name):
         raise SchemaError(where, f"{name!r} is no name for a method", 'write it like name="GetUser"')
     reading = _Signature(owner, function, where, name)
+    parent, batched = reading.parent(operation.resolves) if operation.resolves is not None else (None, False)
     input_ = reading.input()
-    output, form, streams_out, tracked = reading.output()
+    if parent is not None and input_.stream_argument is not None:
+        raise SchemaError(where, "a field has no stream of arguments", "take them as single values")
+    output, form, streams_out, tracked = reading.output(batched)
     shape = {
         (False, False): Shape.UNARY,
         (False, True): Shape.SERVER_STREAM,
@@ -107,6 +110,9 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
         is_async,
         function,
         doc_of(function),
+        operation.graphql or lower_camel(python_name.strip("_") if operation.name is None else name),
+        parent,
+        batched,
     )
 
 
@@ -125,6 +131,19 @@ class _Signature:
             raise SchemaError(where, "it does not take self", f"write `def {function.__name__}(self, ...)`")
         self._parameters = parameters[1:]
         self._result = signature.return_annotation
+
+    def parent(self, cls: type[Message]) -> tuple[MessageType, bool]:
+        """The message that a resolver's first parameter is, and whether it takes a list of them."""
+        one, many = cls.__name__, f"list[{cls.__name__}]"
+        if not self._parameters:
+            raise SchemaError(self._where, f"it does not take the {one} whose field it is", f"take `of: {one}` first")
+        first, *self._parameters = self._parameters
+        hint = self._parameter_hint(first)
+        if hint is not cls and hint != list[cls]:  # type: ignore[valid-type]
+            raise SchemaError(
+                f"{self._where}({first.name})", f"a field of {one} is resolved of {one} or {many}", f"write {many}"
+            )
+        return self._read(cls), hint is not cls
 
     def input(self) -> _Input:
         hints = {parameter.name: self._parameter_hint(parameter) for parameter in self._parameters}
@@ -159,11 +178,20 @@ class _Signature:
             )
         return _Input(self._read(arguments[0]), None, name)
 
-    def output(self) -> tuple[MessageType, ResultForm, bool, bool]:
-        """The message of the result, its form, whether it is a stream, and whether that tells positions."""
+    def output(self, batched: bool) -> tuple[MessageType, ResultForm, bool, bool]:
+        """The message of the result, its form, whether it is a stream, and whether that tells positions.
+
+        batched: of an element of the list that it must be.
+        """
         if self._result is inspect.Signature.empty:
             raise SchemaError(self._where, "it does not say what it returns", "write `-> User`, or `-> None`")
         hint = self._resolve(self._result, self._where + RESULT)
+        if batched:
+            if typing.get_origin(hint) is not list:
+                raise SchemaError(
+                    self._where, "it takes a list, and does not give one", "return a list with the field of each"
+                )
+            (hint,) = typing.get_args(hint)
         origin = typing.get_origin(hint) or hint
         if origin in _SYNC_STREAMS:
             raise SchemaError(

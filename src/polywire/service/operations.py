@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar, overload
 
 from polywire.schema.errors import SchemaError
+from polywire.schema.message import Message
 from polywire.schema.types import MethodKind
 
 F = TypeVar("F", bound=Callable[..., Any])
 OnDisconnect = Literal["cancel", "finish"]
 
+_GRAPHQL_NAME: Final = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
 OPERATION: Final = "__polywire_operation__"
 
 
@@ -28,6 +31,8 @@ class Operation:
     deadline_s: float | None
     idle_s: float | None
     on_disconnect: str
+    graphql: str | None
+    resolves: type[Message] | None = None
 
 
 @overload
@@ -40,6 +45,7 @@ def query(
     deadline_s: float | None = None,
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
+    graphql: str | None = None,
 ) -> Callable[[F], F]: ...
 def query(
     *routes: Any,
@@ -48,6 +54,7 @@ def query(
     deadline_s: float | None = None,
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
+    graphql: str | None = None,
 ) -> Any:
     """Offers a method that changes nothing: it may be a GET, be cached and be retried.
 
@@ -61,10 +68,11 @@ def query(
     idle_s: seconds that a stream may stand still, no message going either way, before the call ends as
     DEADLINE_EXCEEDED; held to half as much again. Default: the app's.
     on_disconnect: "cancel" stops the method when its caller leaves, "finish" lets it run on.
+    graphql: the name of its field in GraphQL; default: `get_user` is `getUser`.
 
     Raises SchemaError, at the latest when the class is defined.
     """
-    return _decorate(routes, MethodKind.QUERY, name, status, False, deadline_s, idle_s, on_disconnect)
+    return _decorate(routes, MethodKind.QUERY, name, status, False, deadline_s, idle_s, on_disconnect, graphql)
 
 
 @overload
@@ -78,6 +86,7 @@ def mutation(
     deadline_s: float | None = None,
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
+    graphql: str | None = None,
 ) -> Callable[[F], F]: ...
 def mutation(
     *routes: Any,
@@ -87,12 +96,13 @@ def mutation(
     deadline_s: float | None = None,
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
+    graphql: str | None = None,
 ) -> Any:
     """Offers a method that may change something. As `query`, with POST, PUT, PATCH or DELETE, and:
 
     idempotent: noted in the method's table; no protocol reads idempotency keys yet.
     """
-    return _decorate(routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, idle_s, on_disconnect)
+    return _decorate(routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql)
 
 
 def _decorate(
@@ -104,11 +114,31 @@ def _decorate(
     deadline_s: float | None,
     idle_s: float | None,
     on_disconnect: str,
+    graphql: str | None,
 ) -> Any:
     function = None
     if len(routes) == 1 and not isinstance(routes[0], str):
         function, routes = routes[0], ()
     place = f"@{kind.value}"
+    note = _noting(
+        place,
+        _operation(place, routes, kind, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql),
+    )
+    return note if function is None else note(function)
+
+
+def _operation(
+    place: str,
+    routes: tuple[Any, ...],
+    kind: MethodKind,
+    name: str | None,
+    status: int | None,
+    idempotent: bool,
+    deadline_s: float | None,
+    idle_s: float | None,
+    on_disconnect: str,
+    graphql: str | None,
+) -> Operation:
     for route in routes:
         if not isinstance(route, str):
             raise SchemaError(place, f"the route {route!r} is no string", 'write it like "GET /v1/users/{id}"')
@@ -122,8 +152,33 @@ def _decorate(
         raise SchemaError(
             place, f"status={status!r} is no success", "give one from 200 to 299, and raise errors such as NotFound"
         )
-    operation = Operation(kind, routes, name, status, idempotent, deadline_s, idle_s, on_disconnect)
+    if graphql is not None and not _GRAPHQL_NAME.fullmatch(graphql):
+        raise SchemaError(place, f"graphql={graphql!r} is no name for a field", 'write it like graphql="user"')
+    return Operation(kind, routes, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql)
 
+
+def resolve(parent: type[Message], *, graphql: str | None = None, deadline_s: float | None = None) -> Callable[[F], F]:
+    """Offers a field of a message in GraphQL that this service resolves; other protocols do not see it.
+
+    Of one message, `async def orders(self, user: User, last: Int32 | None = None) -> list[Order]`, or of many at
+    once, `users: list[User]` and `-> list[list[Order]]`: then a list of users costs one call, whatever its length, and
+    the result has an element for each, in their order. Further parameters are the field's arguments. What is selected
+    beneath it is `current_call().selection`.
+
+    parent: the message, as some method of the app returns it.
+    graphql: the field's name; default: the function's in lowerCamel.
+    deadline_s: seconds it may take; default: what is left to the operation.
+
+    Raises SchemaError, at the latest when the class is defined.
+    """
+    if not isinstance(parent, type) or not issubclass(parent, Message) or parent is Message:
+        raise SchemaError("@resolve", f"{parent!r} is no message", "write @resolve(User)")
+    operation = _operation("@resolve", (), MethodKind.QUERY, None, None, False, deadline_s, None, "cancel", graphql)
+    note: Callable[[F], F] = _noting("@resolve", replace(operation, resolves=parent))
+    return note
+
+
+def _noting(place: str, operation: Operation) -> Any:
     def note(function: Any) -> Any:
         if isinstance(function, staticmethod | classmethod | property) or not callable(function):
             raise SchemaError(
@@ -136,4 +191,4 @@ def _decorate(
         setattr(function, OPERATION, operation)
         return function
 
-    return note if function is None else note(function)
+    return note

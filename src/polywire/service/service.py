@@ -48,12 +48,14 @@ class Service:
         while frame.f_back is not None and frame.f_code.co_name == "__init_subclass__":
             frame = frame.f_back
         owner = Owner(cls, full_name, package, lock, scope_of(frame) or {})
-        methods = tuple(
+        read = [
             read_method(owner, python_name, function, operation)
             for python_name, (function, operation) in _operations(cls, where).items()
-        )
+        ]
+        methods = tuple(method for method in read if method.resolves is None)
+        resolvers = tuple(method for method in read if method.resolves is not None)
         _check_methods(methods, where)
-        cls.__polywire__ = ServiceType(own_name, package, full_name, methods, doc_of(cls))
+        cls.__polywire__ = ServiceType(own_name, package, full_name, methods, doc_of(cls), resolvers)
 
 
 def _operations(cls: type, where: str) -> dict[str, tuple[Any, Operation]]:
