@@ -19,8 +19,8 @@ from fuzz.targets import NAMES, json_reader, protobuf
 from polywire import Code, FieldViolation, InvalidInput, NotFound
 from polywire.codec import Format, message_codec
 from polywire.http.compression import compress
-from polywire.protocols.grpc.framing import frame, frame_gzip
 from polywire.protocols.grpc.status import status_pairs
+from polywire.protocols.rpc.framing import frame, frame_compressed
 from polywire.schema.types import Cardinality, Kind, MessageType, Type
 from tests.codec import tables, test_json, test_parameters, test_protobuf
 from tests.hostile.test_http2 import BROKEN
@@ -100,8 +100,8 @@ def grpc_framing() -> Iterator[bytes]:
         frame(b""),
         frame(hello),
         frame(hello) + frame(b"two"),
-        frame_gzip(hello),
-        frame_gzip(hello) + frame(b"two") + frame_gzip(b""),
+        frame_compressed("gzip", hello),
+        frame_compressed("gzip", hello) + frame(b"two") + frame_compressed("gzip", b""),
         b"\x01" + len(bomb).to_bytes(4) + bomb,
         b"\x02\0\0\0\0",
         b"\0\xff\xff\xff\xff",

@@ -6,7 +6,7 @@ from fuzz.source import Source
 from polywire.errors import MalformedInput, ResourceExhausted
 from polywire.http.compression import compress, decompress
 
-CODINGS = ["gzip", "zstd"]
+CODINGS = ["gzip", "zstd", "br"]
 
 
 def fuzz_one(data: bytes) -> None:

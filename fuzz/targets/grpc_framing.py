@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from fuzz.source import Source, pieces
 from polywire.errors import Internal, MalformedInput, ResourceExhausted, RpcError, Unimplemented
-from polywire.protocols.grpc.framing import decompressed, frame, frame_gzip, message_splitter, unframe_one
-from polywire.wire.headers import Headers
+from polywire.protocols.rpc.framing import decompressed, frame, frame_compressed, message_splitter, unframe_one
 
 CODINGS = [None, "gzip", "identity", "gzip"]
 KNOWN = (Internal, MalformedInput, ResourceExhausted, Unimplemented)
@@ -14,24 +13,23 @@ KNOWN = (Internal, MalformedInput, ResourceExhausted, Unimplemented)
 def fuzz_one(data: bytes) -> None:
     source = Source(data)
     coding = source.one_of(CODINGS)
-    headers = Headers([("grpc-encoding", coding)] if coding else [])
     limit_bytes = source.number(2)
     sizes = [1 + source.byte(), 1 + source.byte()]
     wire = source.rest()
-    one(wire, limit_bytes, headers)
-    many(wire, limit_bytes, sizes, headers)
+    one(wire, limit_bytes, coding)
+    many(wire, limit_bytes, sizes, coding)
 
 
-def one(wire: bytes, limit_bytes: int, headers: Headers) -> None:
+def one(wire: bytes, limit_bytes: int, coding: str | None) -> None:
     try:
-        message = unframe_one(wire, limit_bytes, headers)
+        message = unframe_one(wire, limit_bytes, coding)
     except KNOWN:
         return
     assert len(message) <= limit_bytes
-    assert unframe_one(frame(message), limit_bytes, headers) == message
-    packed = frame_gzip(message)
+    assert unframe_one(frame(message), limit_bytes, coding) == message
+    packed = frame_compressed("gzip", message)
     if len(packed) - 5 <= limit_bytes:
-        assert unframe_one(packed, limit_bytes, Headers([("grpc-encoding", "gzip")])) == message
+        assert unframe_one(packed, limit_bytes, "gzip") == message
 
 
 def split(parts: list[bytes], limit_bytes: int) -> tuple[list[tuple[int, bytes]], RpcError | None]:
@@ -48,7 +46,7 @@ def split(parts: list[bytes], limit_bytes: int) -> tuple[list[tuple[int, bytes]]
     return found, splitter.error
 
 
-def many(wire: bytes, limit_bytes: int, sizes: list[int], headers: Headers) -> None:
+def many(wire: bytes, limit_bytes: int, sizes: list[int], coding: str | None) -> None:
     whole, error = split([wire], limit_bytes)
     for parts in (pieces(wire, sizes), pieces(wire, [1])):
         found, other = split(parts, limit_bytes)
@@ -61,6 +59,6 @@ def many(wire: bytes, limit_bytes: int, sizes: list[int], headers: Headers) -> N
         assert len(message) <= limit_bytes
         if compressed:
             try:
-                assert len(decompressed(message, limit_bytes, headers)) <= limit_bytes
+                assert len(decompressed(message, limit_bytes, coding)) <= limit_bytes
             except KNOWN:
                 continue

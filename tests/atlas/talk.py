@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from polywire.codec import Format, method_codec
-from polywire.protocols.grpc.framing import frame, read_prefix
 from polywire.protocols.grpc.status import read_status
+from polywire.protocols.rpc.framing import frame, read_prefix
 from polywire.testing import TestClient
 
 

@@ -12,7 +12,8 @@ import grpc.aio
 from google.protobuf import any_pb2
 
 from polywire.codec import Format, message_codec
-from polywire.protocols.grpc.status import BadRequest, ErrorInfo, Packed, Status, Violation
+from polywire.protocols.grpc.status import Status
+from polywire.protocols.rpc.details import BadRequest, ErrorInfo, Packed, Violation
 from polywire.schema import message_type
 from tests.live import protos
 

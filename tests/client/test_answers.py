@@ -61,7 +61,7 @@ DETAILS = ("grpc-status-details-bin", "%%%")
         (body(b"\0\0"), Internal, "ends within"),
         (body(b"\7\0\0\0\0"), Internal, "flag"),
         (body(b"\0\xff\0\0\0", b""), ResourceExhausted, "larger"),
-        (body(b"\1\0\0\0\1x"), Internal, "grpc-encoding"),
+        (body(b"\1\0\0\0\1x"), Internal, "no coding was announced"),
         (body(b"\0\0\0\0\1\xff"), Internal, "server's answer is wrong"),
         (reset(8), Cancelled, "server cancelled"),
         (reset(11), ResourceExhausted, "more than the other one takes"),

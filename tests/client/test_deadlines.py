@@ -13,7 +13,7 @@ import pytest
 import polywire
 from polywire import Cancelled, DeadlineExceeded, Message, Service, current_call, query
 from polywire.client.remote import timeout_text
-from polywire.protocols.grpc.framing import timeout_s
+from polywire.protocols.grpc.timeout import timeout_s
 from tests.client.foreign import ForeignLab
 from tests.client.servers import Script, running, scripted, until
 from tests.live.server import Live

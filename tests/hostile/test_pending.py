@@ -12,7 +12,7 @@ import pytest
 
 from polywire import App, Int32, Message, Service, mutation
 from polywire.errors import OVERLOADED
-from polywire.protocols.grpc.framing import frame, frame_gzip
+from polywire.protocols.rpc.framing import frame, frame_compressed
 from polywire.testing import Answer, MemorySink, TestClient
 
 KIBIBYTE = 1024
@@ -196,7 +196,7 @@ async def test_what_waits_to_be_decompressed_counts_too(client: TestClient) -> N
 
 
 async def test_beyond_the_budget_nothing_waits_for_its_turn() -> None:
-    packed = frame_gzip(protobuf(SIZE))
+    packed = frame_compressed("gzip", protobuf(SIZE))
     async with TestClient(App(Parts(), max_pending_bytes=len(packed) - 1)) as client:
         headers = [*GRPC, ("grpc-encoding", "gzip")]
         check_ok(await client.request("POST", "/pending.Parts/One", body=packed, headers=headers, version="2"))

@@ -11,7 +11,7 @@ import pytest
 
 from polywire import App, Int32, Message, Service, mutation
 from polywire.http.compression import compress
-from polywire.protocols.grpc.framing import frame_gzip
+from polywire.protocols.rpc.framing import frame_compressed
 from polywire.runtime.call import Peer
 from polywire.server.connection import new_driver
 from polywire.server.hub import Hub
@@ -123,7 +123,7 @@ class Reader(Service, package="reader"):
 async def test_a_window_full_of_small_bombs_is_unpacked_in_turns() -> None:
     """60 messages of 4 KiB that are 4 MiB each held the loop for two seconds."""
     service = Reader()
-    packed = frame_gzip(b"\x0a\x80\x80\xc0\x00" + bytes(MEBIBYTE))
+    packed = frame_compressed("gzip", b"\x0a\x80\x80\xc0\x00" + bytes(MEBIBYTE))
     assert len(packed) < 8192
     loop = asyncio.get_running_loop()
 
@@ -152,7 +152,7 @@ class Sizes(Service, package="sizes"):
 
 
 ZIPPED = {
-    "grpc": frame_gzip(b"\x0a\x80\x80\xc0\x00" + b"x" * MEBIBYTE),
+    "grpc": frame_compressed("gzip", b"\x0a\x80\x80\xc0\x00" + b"x" * MEBIBYTE),
     "gzip": compress("gzip", b'{"text":"' + b"x" * MEBIBYTE + b'"}'),
     "zstd": compress("zstd", b'{"text":"' + b"x" * MEBIBYTE + b'"}'),
 }

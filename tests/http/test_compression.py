@@ -29,7 +29,9 @@ else:
         ("*", "zstd"),
         ("*;q=0", None),
         ("identity;q=1, gzip;q=0.5", None),
-        ("br", None),
+        ("br", "br"),
+        ("gzip, br", "gzip"),
+        ("deflate", None),
         ("", None),
         ("X-GZIP", "gzip"),
         ("gzip;q=nonsense", None),
@@ -40,13 +42,13 @@ def test_chooses_by_weight(header: str, coding: str | None) -> None:
     assert choose_coding(header) == coding
 
 
-@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
 @given(data=st.binary(max_size=5000))
 def test_round_trip(coding: str, data: bytes) -> None:
     assert decompress(coding, compress(coding, data), len(data)) == data
 
 
-@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
 def test_a_bomb_is_stopped_at_the_limit(coding: str) -> None:
     bomb = compress(coding, bytes(50_000_000))
     with pytest.raises(ResourceExhausted) as caught:
@@ -54,14 +56,14 @@ def test_a_bomb_is_stopped_at_the_limit(coding: str) -> None:
     assert caught.value.reason == TOO_LARGE
 
 
-@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
 @pytest.mark.parametrize("cut", [1, 5, -1])
 def test_cut_short_is_malformed(coding: str, cut: int) -> None:
     with pytest.raises(MalformedInput):
         decompress(coding, compress(coding, b"hello world" * 100)[:cut], 10_000)
 
 
-@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
 @given(data=st.binary(min_size=1, max_size=200))
 def test_garbage_is_malformed(coding: str, data: bytes) -> None:
     with pytest.raises(MalformedInput):

@@ -15,9 +15,9 @@ from google.rpc import error_details_pb2, status_pb2
 
 from polywire import Code
 from polywire.codec import Format, method_codec
-from polywire.protocols.grpc.framing import frame
 from polywire.protocols.rest.errors import STATUS_OF_CODE
 from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON
+from polywire.protocols.rpc.framing import frame
 from polywire.schema.types import Shape
 from polywire.testing import Answer, MemorySink, TestClient
 from tests.parity.service import Thing
@@ -214,6 +214,7 @@ class Grpc(Driver):
     name = "gRPC"
     format = Format.PROTOBUF
     content_type = "application/grpc"
+    version = "2"
 
     def _codec(self, method: str) -> Any:
         return method_codec(self.client._methods[f"parity.Probe/{method}"], self.format)
@@ -233,7 +234,9 @@ class Grpc(Driver):
             headers.append(("grpc-timeout", f"{int(timeout_s * 1000)}m"))
         if token is not None:
             headers.append(("authorization", f"Bearer {token}"))
-        return self.client.open("POST", f"/parity.Probe/{method}", headers=headers, body=body, version="2", **options)
+        return self.client.open(
+            "POST", f"/parity.Probe/{method}", headers=headers, body=body, version=self.version, **options
+        )
 
     def observe(self, method: str, answer: Answer) -> Observed:
         observed = self._status(answer)
@@ -270,8 +273,14 @@ class Grpc(Driver):
 
     def unfinished(self, timeout_s: float) -> MemorySink:
         headers = [("content-type", self.content_type), ("grpc-timeout", f"{int(timeout_s * 1000)}m")]
-        body = b"\x00\x00\x00\x00\x09half"
-        return self.client.open("POST", "/parity.Probe/Unary", headers=headers, body=body, version="2", more=True)
+        body = self._half(b"\x00\x00\x00\x00\x09half")
+        return self.client.open(
+            "POST", "/parity.Probe/Unary", headers=headers, body=body, version=self.version, more=True
+        )
+
+    def _half(self, body: bytes) -> bytes:
+        """Of a request, as it is sent."""
+        return body
 
     def invalid(self) -> MemorySink:
         return self._send("Unary", frame(b"\x0a\x01x\x10\x65"))
@@ -337,4 +346,3 @@ def unframed(received: bytes) -> Iterator[bytes]:
 
 
 STATUS_NAMES = [code.name for code in Code]
-DRIVERS: list[type[Driver]] = [Rest, RestEvents, Grpc, GrpcJson]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from polywire.schema.types import Shape
-from tests.parity.drivers import DRIVERS
+from tests.parity.dialects import DRIVERS
 from tests.parity.test_matrix import ROWS
 from tests.parity.test_streams import ROWS as STREAM_ROWS
 

@@ -10,7 +10,8 @@ import pytest
 from polywire import Code
 from polywire.schema.types import Shape
 from polywire.testing import TestClient
-from tests.parity.drivers import DRIVERS, Driver
+from tests.parity.dialects import DRIVERS
+from tests.parity.drivers import Driver
 from tests.parity.service import Probe, make_app
 
 

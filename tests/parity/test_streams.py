@@ -13,7 +13,8 @@ from polywire.errors import IDLE
 from polywire.schema.types import Shape
 from polywire.testing import MemorySink, TestClient
 from polywire.testing.memory import HIGH_WATER_BYTES
-from tests.parity.drivers import DRIVERS, Driver, Observed
+from tests.parity.dialects import DRIVERS
+from tests.parity.drivers import Driver, Observed
 from tests.parity.service import LIMIT, Probe, make_app
 
 SERVER, CLIENT, BIDI = Shape.SERVER_STREAM, Shape.CLIENT_STREAM, Shape.BIDI_STREAM

@@ -29,7 +29,7 @@ from polywire import (
 )
 from polywire.errors import TOO_LARGE
 from polywire.http.exchange import Exchange
-from polywire.protocols.grpc.framing import SMALLEST_COMPRESSED_BYTES, frame, message_splitter
+from polywire.protocols.rpc.framing import SMALLEST_COMPRESSED_BYTES, frame, message_splitter
 from polywire.protocols.streams import MessageReader
 from polywire.runtime.call import UNKNOWN_PEER
 from polywire.runtime.metrics import Metrics
@@ -137,7 +137,7 @@ async def client(service: Words) -> AsyncIterator[TestClient]:
 
 W = b"\x0a\x01w"
 """Word("w")."""
-HEAD = {"content-type": "application/grpc", "grpc-accept-encoding": "identity,gzip"}
+HEAD = {"content-type": "application/grpc", "grpc-accept-encoding": "identity,gzip,zstd,br"}
 
 
 def open_call(
@@ -240,9 +240,8 @@ async def test_messages_in_json(client: TestClient) -> None:
     ("options", "status"),
     [
         ({"content_type": "application/grpc+thrift"}, 415),
-        ({"content_type": "application/grpc-web"}, 415),
+        ({"content_type": "application/grpc-web+thrift"}, 415),
         ({"content_type": "application/grpcx"}, 415),
-        ({"content_type": "application/json"}, 415),
         ({"version": "1.1"}, 415),
         ({"verb": "PUT"}, 415),
     ],
@@ -281,7 +280,7 @@ async def test_bad_requests(
     answer = await call(client, method, body, headers)
     assert (answer.status, answer.headers["grpc-status"]) == (200, str(int(code)))
     if headers and headers[0][0] == "grpc-encoding":
-        assert answer.headers["grpc-accept-encoding"] == "identity,gzip"
+        assert answer.headers["grpc-accept-encoding"] == "identity,gzip,zstd,br"
     if code is Code.RESOURCE_EXHAUSTED:
         assert str(LIMIT) in answer.headers["grpc-message"]
 
@@ -297,7 +296,7 @@ async def test_a_compressed_request(client: TestClient, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["Echo", "Join"])
 @pytest.mark.parametrize("size", [10, SMALLEST_COMPRESSED_BYTES])
-@pytest.mark.parametrize("accepted", [None, "identity,gzip"])
+@pytest.mark.parametrize("accepted", [None, "identity,gzip,zstd,br"])
 async def test_a_compressed_answer(client: TestClient, method: str, size: int, accepted: str | None) -> None:
     message = b"\x0a" + _varint(size) + b"x" * size
     headers = [] if accepted is None else [("grpc-accept-encoding", accepted)]

@@ -8,20 +8,19 @@ import struct
 import pytest
 
 from polywire import Code, RpcError
-from polywire.protocols.grpc.framing import (
-    accepts_gzip,
+from polywire.protocols.grpc.status import percent_decode, percent_encode
+from polywire.protocols.grpc.timeout import timeout_s
+from polywire.protocols.rpc.framing import (
+    accepted_coding,
     check_coding,
     frame,
-    frame_gzip,
+    frame_compressed,
     read_prefix,
-    timeout_s,
     unframe_one,
 )
-from polywire.protocols.grpc.status import percent_decode, percent_encode
-from polywire.wire.headers import Headers
 
-GZIP = Headers([("grpc-encoding", "gzip")])
-NONE = Headers()
+GZIP = "gzip"
+NONE = None
 
 
 def flagged(flag: int, message: bytes, length: int | None = None) -> bytes:
@@ -29,7 +28,7 @@ def flagged(flag: int, message: bytes, length: int | None = None) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "message"),
+    ("body", "coding", "message"),
     [
         (flagged(0, b""), NONE, b""),
         (flagged(0, b"abc"), NONE, b"abc"),
@@ -39,15 +38,15 @@ def flagged(flag: int, message: bytes, length: int | None = None) -> bytes:
         (flagged(0, b"x" * 100), NONE, b"x" * 100),
         (flagged(1, gzip.compress(b"x" * 100)), GZIP, b"x" * 100),
         (frame(b"abc"), NONE, b"abc"),
-        (frame_gzip(b"abc"), GZIP, b"abc"),
+        (frame_compressed("gzip", b"abc"), GZIP, b"abc"),
     ],
 )
-def test_one_message(body: bytes, headers: Headers, message: bytes) -> None:
-    assert unframe_one(body, 100, headers) == message
+def test_one_message(body: bytes, coding: str | None, message: bytes) -> None:
+    assert unframe_one(body, 100, coding) == message
 
 
 @pytest.mark.parametrize(
-    ("body", "headers", "code", "reason"),
+    ("body", "coding", "code", "reason"),
     [
         (b"", NONE, Code.INTERNAL, None),
         (b"\0", NONE, Code.INVALID_ARGUMENT, "MALFORMED"),
@@ -60,16 +59,16 @@ def test_one_message(body: bytes, headers: Headers, message: bytes) -> None:
         (flagged(0, b"a") + flagged(0, b"b"), NONE, Code.UNIMPLEMENTED, None),
         (flagged(0, b"a") + b"\0", NONE, Code.UNIMPLEMENTED, None),
         (flagged(1, b"abc"), NONE, Code.INTERNAL, None),
-        (flagged(1, b"abc"), Headers([("grpc-encoding", "identity")]), Code.INTERNAL, None),
+        (flagged(1, b"abc"), "identity", Code.INTERNAL, None),
         (flagged(1, b"abc"), GZIP, Code.INVALID_ARGUMENT, "MALFORMED"),
         (flagged(1, gzip.compress(b"abc")[:-1]), GZIP, Code.INVALID_ARGUMENT, "MALFORMED"),
         (flagged(1, gzip.compress(b"x" * 101)), GZIP, Code.RESOURCE_EXHAUSTED, "TOO_LARGE"),
         (flagged(1, gzip.compress(b"x" * 50_000)), GZIP, Code.RESOURCE_EXHAUSTED, "TOO_LARGE"),
     ],
 )
-def test_what_is_not_one_message(body: bytes, headers: Headers, code: Code, reason: str | None) -> None:
+def test_what_is_not_one_message(body: bytes, coding: str | None, code: Code, reason: str | None) -> None:
     with pytest.raises(RpcError) as caught:
-        unframe_one(body, 100, headers)
+        unframe_one(body, 100, coding)
     assert (caught.value.code, caught.value.reason) == (code, reason)
 
 
@@ -148,31 +147,31 @@ def test_half_a_character_does_not_break_an_error() -> None:
     assert percent_encode("\ud800") == b"?"
 
 
-@pytest.mark.parametrize("coding", ["identity", "gzip"])
+@pytest.mark.parametrize("coding", ["identity", "gzip", "zstd", "br"])
 def test_codings_that_are_known(coding: str) -> None:
-    check_coding(coding)
+    check_coding(coding, "grpc-encoding")
 
 
-@pytest.mark.parametrize("coding", ["", "deflate", "zstd", "GZIP", "gzip, identity", "x" * 1000])
+@pytest.mark.parametrize("coding", ["", "deflate", "snappy", "GZIP", "gzip, identity", "x" * 1000])
 def test_other_codings_are_refused_and_named(coding: str) -> None:
     with pytest.raises(RpcError, match="is not supported") as caught:
-        check_coding(coding)
+        check_coding(coding, "grpc-encoding")
     assert caught.value.code is Code.UNIMPLEMENTED
-    assert caught.value.metadata == {"grpc-accept-encoding": "identity,gzip"}
+    assert caught.value.metadata == {"grpc-accept-encoding": "identity,gzip,zstd,br"}
     assert len(caught.value.message) < 120
 
 
 @pytest.mark.parametrize(
-    ("accepted", "is_taken"),
+    ("accepted", "coding"),
     [
-        (None, False),
-        ("gzip", True),
-        ("identity,gzip", True),
-        ("identity, gzip ", True),
-        ("deflate", False),
-        ("", False),
+        ("gzip", "gzip"),
+        ("identity,gzip", "gzip"),
+        ("identity, gzip ", "gzip"),
+        ("br, gzip", "br"),
+        ("deflate,zstd;q=1", "zstd"),
+        ("deflate", None),
+        ("", None),
     ],
 )
-def test_who_takes_gzip(accepted: str | None, is_taken: bool) -> None:
-    headers = Headers() if accepted is None else Headers([("grpc-accept-encoding", accepted)])
-    assert accepts_gzip(headers) is is_taken
+def test_the_first_coding_that_both_know(accepted: str, coding: str | None) -> None:
+    assert accepted_coding(accepted) == coding

@@ -9,7 +9,8 @@ from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from polywire import Code, FieldViolation, InvalidInput, MalformedInput, Message, NotFound, RpcError, Unknown
-from polywire.protocols.grpc.status import Packed, read_status, status_pairs
+from polywire.protocols.grpc.status import read_status, status_pairs
+from polywire.protocols.rpc.details import Packed
 from polywire.wire.headers import Headers
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from polywire import App, Message, NotFound, Service, Tracked, current_call, mutation, query
-from polywire.protocols.grpc.framing import frame
+from polywire.protocols.rpc.framing import frame
 from polywire.testing import MemorySink, TestClient
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from polywire import App, Call, Cancelled, Int32, Message, Service, current_call, mutation, query
 from polywire.http.exchange import Exchange
-from polywire.protocols.grpc.framing import frame, message_splitter
 from polywire.protocols.rest.lines import LineSplitter
+from polywire.protocols.rpc.framing import frame, message_splitter
 from polywire.protocols.streams import MessageReader, Splitter
 from polywire.runtime.call import UNKNOWN_PEER
 from polywire.runtime.metrics import Metrics

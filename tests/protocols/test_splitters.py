@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from polywire import Code, RpcError
 from polywire.errors import MALFORMED, TOO_LARGE
-from polywire.protocols.grpc.framing import frame, message_splitter
 from polywire.protocols.rest.lines import LineSplitter
+from polywire.protocols.rpc.framing import frame, message_splitter
 from polywire.protocols.streams import Splitter
 
 LIMIT = 20

@@ -11,7 +11,7 @@ from polywire.client.options import CallOptions, Pairs
 from polywire.codec import Format, method_codec
 from polywire.codec.results import WrongResult
 from polywire.errors import DeadlineExceeded, InvalidInput
-from polywire.protocols.grpc import framing
+from polywire.protocols.rpc import framing
 from polywire.schema.types import Method
 from polywire.tasks.eager import CURRENT_CALL
 from polywire.wire.http2_client import RequestHead
@@ -77,7 +77,7 @@ class Remote:
         except WrongResult as error:
             raise InvalidInput(str(error)) from None
         if gzip and len(data) >= framing.SMALLEST_COMPRESSED_BYTES:
-            return framing.frame_gzip(data)
+            return framing.frame_compressed("gzip", data)
         return len(data).to_bytes(5) + data
 
 

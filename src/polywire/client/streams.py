@@ -13,7 +13,7 @@ from polywire.client.outcome import error_of_answer, error_of_code, error_of_hea
 from polywire.client.pool import Pool
 from polywire.client.remote import CANCEL, Remote, Terms
 from polywire.errors import Cancelled, DeadlineExceeded, Internal, RpcError
-from polywire.protocols.grpc.framing import decompressed, message_splitter
+from polywire.protocols.rpc.framing import decompressed, message_splitter
 from polywire.runtime.metadata import Metadata
 from polywire.wire.headers import Headers
 from polywire.wire.http2_client import REFUSED, ClientStream
@@ -87,7 +87,7 @@ class StreamCall:
         compressed, data = self.ready.pop()
         try:
             if compressed:
-                data = decompressed(data, self._pool.settings.max_response_bytes, self._headers)
+                data = decompressed(data, self._pool.settings.max_response_bytes, self._headers.get("grpc-encoding"))
             return self._remote.decode(data)
         except RpcError as error:
             self.abandon()

@@ -11,7 +11,7 @@ from polywire.client.outcome import error_of_answer, error_of_code, error_of_hea
 from polywire.client.pool import Pool
 from polywire.client.remote import CANCEL, Remote, Terms
 from polywire.errors import TOO_LARGE, Cancelled, DeadlineExceeded, ResourceExhausted, RpcError
-from polywire.protocols.grpc.framing import PREFIX_BYTES, read_prefix, unframe_one
+from polywire.protocols.rpc.framing import PREFIX_BYTES, read_prefix, unframe_one
 from polywire.runtime.metadata import Metadata
 from polywire.wire.http2_client import REFUSED, ClientStream
 
@@ -114,7 +114,7 @@ async def call_unary(pool: Pool, remote: Remote, message: bytes, options: CallOp
         if error is not None:
             raise error
     try:
-        return remote.decode(unframe_one(attempt.whole(), attempt.limit, attempt.headers))
+        return remote.decode(unframe_one(attempt.whole(), attempt.limit, attempt.headers.get("grpc-encoding")))
     except RpcError as error:
         raise unreadable(error) from None
 

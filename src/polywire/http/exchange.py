@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _NO_FIELDS = HeaderBlock()
 Extra = tuple[tuple[bytes, bytes], ...]
-_COMPRESSED = ("gzip", "x-gzip", "zstd")
+_COMPRESSED = ("gzip", "x-gzip", "zstd", "br")
 INTERNAL_ERROR = 2
 """What `reset` says of a failure of ours (RFC 9113 §7)."""
 

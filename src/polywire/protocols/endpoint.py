@@ -14,7 +14,7 @@ class ProtocolServer:
     """Base of what answers an app's services in one protocol: says where."""
 
     dialects: Mapping[str, Mapping[str, Endpoint]] = {}
-    """By the exact content type of the request, then by path."""
+    """By the exact content type of the request, then by path; "" answers all other paths."""
 
     def routes(self) -> Iterable[tuple[str, str, Endpoint]]:
         """(path template, verb, endpoint) of each route."""

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from polywire.errors import UNSUPPORTED_MEDIA_TYPE, Internal, MalformedInput, RpcError, Unimplemented
+from polywire.errors import Internal, RpcError, Unimplemented
 from polywire.http.exchange import INTERNAL_ERROR, Exchange, Observer
 from polywire.http.origin import SAFE, CrossOrigin, Origins, is_sent_across
 from polywire.http.router import Router
+from polywire.protocols.connect.server import ConnectServer
 from polywire.protocols.docs_page.endpoints import docs_endpoints
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.files import FileServer
@@ -60,8 +61,7 @@ class Site:
         """What takes up a WebSocket, by path."""
         self._dialects: dict[str, Mapping[str, Endpoint]] = {}
         self._grpc = GrpcServer(self.runtime, self.health)
-        self._no_such_method = self._grpc.refuse
-        for server in (RestServer(self.runtime), self._grpc):
+        for server in (RestServer(self.runtime), self._grpc, ConnectServer(self.runtime)):
             self._add(server)
         self._operations = Operations(self.health, self.metrics)
         for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():
@@ -127,7 +127,7 @@ class Site:
             if content_type is not None:
                 dialect = self._dialects.get(content_type)
                 if dialect is not None:
-                    dialect.get(exchange.path, self._no_such_method)(exchange)
+                    (dialect.get(exchange.path) or dialect[""])(exchange)
                     return
                 if content_type[:16].lower() == "application/grpc":
                     self._grpc.serve_unusual(exchange, content_type)
@@ -180,11 +180,6 @@ class Site:
             if allowed:
                 exchange.respond(204, HeaderBlock([("allow", ", ".join(allowed))]), b"")
                 return
-        if path in self._grpc.dialects["application/grpc"] and not isinstance(error, MalformedInput):
-            error = Unimplemented(
-                f"{path[1:]} is called by gRPC: POST with content-type application/grpc over HTTP/2",
-                reason=UNSUPPORTED_MEDIA_TYPE,
-            )
         respond_error(exchange, error)
 
     def _observe(self, exchange: Exchange) -> None:

@@ -12,9 +12,9 @@ import msgspec
 
 from polywire.codec import Format, method_codec
 from polywire.errors import Internal, Unknown
-from polywire.protocols.grpc.framing import frame, read_prefix
 from polywire.protocols.grpc.status import read_status
 from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON
+from polywire.protocols.rpc.framing import frame, read_prefix
 from polywire.protocols.site import Site
 from polywire.runtime.call import Peer
 from polywire.runtime.health import State

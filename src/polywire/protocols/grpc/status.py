@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from polywire.codec import Format, message_codec
 from polywire.errors import INVALID, MALFORMED, Code, FieldViolation, InvalidInput, MalformedInput, RpcError
+from polywire.protocols.rpc.details import BadRequest, ErrorInfo, Packed, error_details, pack, packer
 from polywire.runtime.metadata import Metadata, told_beside
 from polywire.schema import Message, message_type
 
@@ -26,50 +27,15 @@ _BY_REASON: dict[tuple[Code, str | None], type[RpcError]] = {
 }
 
 
-class Packed(Message, package="google.rpc"):
-    """`google.protobuf.Any` on the wire."""
-
-    type_url: str
-    value: bytes
-
-
 class Status(Message, package="google.rpc"):
     code: int
     message: str
     details: list[Packed] = []
 
 
-class ErrorInfo(Message, package="google.rpc"):
-    reason: str
-    domain: str
-    metadata: dict[str, str] = {}
-
-
-class Violation(Message, package="google.rpc"):
-    """`google.rpc.BadRequest.FieldViolation` on the wire."""
-
-    field: str
-    description: str
-
-
-class BadRequest(Message, package="google.rpc"):
-    field_violations: list[Violation]
-
-
-@functools.lru_cache(maxsize=256)
-def _packer(cls: type[Message]) -> tuple[str, Callable[[Any], bytes]]:
-    table = message_type(cls)
-    return f"type.googleapis.com/{table.full_name}", message_codec(table, Format.PROTOBUF).encode
-
-
 @functools.lru_cache(maxsize=256)
 def _reader(cls: type[Message]) -> Callable[[bytes], Any]:
     return message_codec(message_type(cls), Format.PROTOBUF).decode
-
-
-def _pack(value: Message) -> Packed:
-    url, encode = _packer(type(value))
-    return Packed(url, encode(value))
 
 
 MOST_MESSAGE_CHARACTERS = 500
@@ -86,24 +52,14 @@ def status_pairs(error: RpcError, domain: str) -> Pairs:
     if message:
         pairs.append((b"grpc-message", percent_encode(message)))
     if error.reason is not None or error.details:
-        encode = _packer(Status)[1]
-        encoded = encode(Status(int(error.code), message, _details(error, domain)))
+        encode = packer(Status)[1]
+        details = [pack(detail) for detail in error_details(error, domain)]
+        encoded = encode(Status(int(error.code), message, details))
         if len(encoded) > MOST_DETAILS_BYTES:
-            encoded = encode(Status(int(error.code), message, _details(error, domain)[:1]))
+            encoded = encode(Status(int(error.code), message, details[:1]))
         if len(encoded) <= MOST_DETAILS_BYTES:
             pairs.append((b"grpc-status-details-bin", base64.b64encode(encoded).rstrip(b"=")))
     return tuple(pairs)
-
-
-def _details(error: RpcError, domain: str) -> list[Packed]:
-    details = []
-    if error.reason is not None:
-        details.append(_pack(ErrorInfo(error.reason, domain)))
-    violations = [Violation(d.field, d.reason) for d in error.details if isinstance(d, FieldViolation)]
-    if violations:
-        details.append(_pack(BadRequest(violations)))
-    details.extend(_pack(d) for d in error.details if not isinstance(d, FieldViolation))
-    return details
 
 
 def read_status(fields: Metadata) -> RpcError | None:

@@ -17,6 +17,7 @@ from polywire.errors import (
     Code,
     FieldViolation,
     RpcError,
+    Unimplemented,
 )
 from polywire.http.exchange import Exchange
 from polywire.protocols.rest.negotiation import accepts_problem
@@ -95,6 +96,18 @@ def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes,
         exchange.respond(status, _PROBLEM, _encode(problem), extra, None, True)
         return
     exchange.respond(status, _JSON, envelope(error, request_id), extra, None, True)
+
+
+def respond_method_not_allowed(exchange: Exchange, allowed: str) -> None:
+    """Answer 405. allowed: the methods that are, as `Allow` has them."""
+    respond_error(
+        exchange,
+        Unimplemented(
+            f"{exchange.method[:16]} is not allowed here; allowed are {allowed}",
+            reason=METHOD_NOT_ALLOWED,
+            metadata={"allow": allowed},
+        ),
+    )
 
 
 def envelope(error: RpcError, request_id: str) -> bytes:

@@ -1,29 +1,26 @@
-"""gRPC's length-prefixed messages: one flag byte, four bytes of length, the message."""
+"""Enveloped messages, those of gRPC, gRPC-Web and Connect's streams: a byte of flags, four of length, the message."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from typing import NamedTuple
 
 from polywire.errors import (
     TOO_LARGE,
     Internal,
-    InvalidArgument,
     MalformedInput,
     ResourceExhausted,
     RpcError,
     Unimplemented,
 )
-from polywire.http.compression import decompress
+from polywire.http.compression import compress, decompress
 from polywire.http.text_cache import text_cached
-from polywire.runtime.metadata import Metadata
 from polywire.wire.envelope import EnvelopeSplitter, enveloped
 
 PREFIX_BYTES = 5
-ACCEPTED_CODINGS = "identity,gzip"
+CODINGS = ("gzip", "zstd", "br")
+ACCEPTED_CODINGS = ",".join(("identity", *CODINGS))
 SMALLEST_COMPRESSED_BYTES = 1024
-_UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 
 
 class Prefix(NamedTuple):
@@ -34,10 +31,9 @@ class Prefix(NamedTuple):
 frame = enveloped
 
 
-def frame_gzip(message: bytes) -> bytes:
-    """The message with its prefix, compressed."""
-    packed = gzip.compress(message, 1, mtime=0)
-    return b"\x01" + len(packed).to_bytes(4) + packed
+def frame_compressed(coding: str, message: bytes) -> bytes:
+    """The message with its prefix, in one of CODINGS."""
+    return enveloped(compress(coding, message), 1)
 
 
 def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
@@ -50,8 +46,8 @@ def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
     return Prefix(data[0] == 1, length)
 
 
-def unframe_one(body: bytes, limit_bytes: int, headers: Metadata, spend: Callable[[int], None] | None = None) -> bytes:
-    """The single message of a unary call, decompressed; `spend` as of `decompress`.
+def unframe_one(body: bytes, limit_bytes: int, coding: str | None, spend: Callable[[int], None] | None = None) -> bytes:
+    """The single message of a call, decompressed; `coding` as announced, `spend` as of `decompress`.
 
     Raises Internal for none, Unimplemented for more than one, MalformedInput for a broken frame, ResourceExhausted
     (TOO_LARGE) for one above the limit.
@@ -69,16 +65,15 @@ def unframe_one(body: bytes, limit_bytes: int, headers: Metadata, spend: Callabl
         raise MalformedInput(f"the message ends early: {size - 5} bytes of {prefix.length}")
     if size > 5 + prefix.length:
         raise Unimplemented("a unary call carries one message; more came")
-    return decompressed(body[5:], limit_bytes, headers, spend) if prefix.compressed else body[5:]
+    return decompressed(body[5:], limit_bytes, coding, spend) if prefix.compressed else body[5:]
 
 
 def decompressed(
-    message: bytes, limit_bytes: int, headers: Metadata, spend: Callable[[int], None] | None = None
+    message: bytes, limit_bytes: int, coding: str | None, spend: Callable[[int], None] | None = None
 ) -> bytes:
-    """The bytes of a message whose flag says that it is compressed: by the call's grpc-encoding."""
-    coding = headers.get("grpc-encoding")
+    """The bytes of a message whose flag says that it is compressed. Raises Internal where no coding was announced."""
     if coding is None or coding == "identity":
-        raise Internal("a compressed message came without grpc-encoding")
+        raise Internal("a compressed message came, and no coding was announced")
     return decompress(coding, message, limit_bytes, spend)
 
 
@@ -104,25 +99,17 @@ def _too_large(limit_bytes: int, length: int) -> RpcError:
     return ResourceExhausted(f"the message is larger than {limit_bytes} bytes ({length})", reason=TOO_LARGE)
 
 
-def accepts_gzip(headers: Metadata) -> bool:
-    """Whether grpc-accept-encoding names gzip."""
-    accepted = headers.get("grpc-accept-encoding")
-    return accepted is not None and "gzip" in [part.strip() for part in accepted.split(",")]
-
-
-def check_coding(coding: str) -> None:
-    """Raises Unimplemented, naming what is accepted, for a grpc-encoding other than identity and gzip."""
-    if coding not in ("identity", "gzip"):
-        raise Unimplemented(
-            f"grpc-encoding {coding[:32]!r} is not supported; use one of {ACCEPTED_CODINGS}",
-            metadata={"grpc-accept-encoding": ACCEPTED_CODINGS},
-        )
-
-
 @text_cached
-def timeout_s(header: str) -> float:
-    """Seconds from grpc-timeout: 1 to 8 digits and a unit. Raises InvalidArgument for anything else."""
-    digits, unit = header[:-1], header[-1:]
-    if not 1 <= len(digits) <= 8 or not digits.isdigit() or not digits.isascii() or unit not in _UNITS:
-        raise InvalidArgument("grpc-timeout must be up to 8 digits and one of H M S m u n")
-    return int(digits) * _UNITS[unit]
+def accepted_coding(accepted: str) -> str | None:
+    """The first coding in the caller's list that is spoken here; None for none."""
+    names = [part.partition(";")[0].strip() for part in accepted.split(",")]
+    return next((name for name in names if name in CODINGS), None)
+
+
+def check_coding(coding: str, field: str) -> None:
+    """Raises Unimplemented, naming what is accepted, for the value of a field such as `grpc-encoding`."""
+    if coding != "identity" and coding not in CODINGS:
+        raise Unimplemented(
+            f"{field} {coding[:32]!r} is not supported; use one of {ACCEPTED_CODINGS}",
+            metadata={field.replace("encoding", "accept-encoding"): ACCEPTED_CODINGS},
+        )

@@ -1,0 +1,86 @@
+"""gRPC over HTTP/2: an answer ends with trailers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from polywire.errors import UNSUPPORTED_MEDIA_TYPE, RpcError, Unimplemented
+from polywire.http.exchange import Exchange
+from polywire.protocols.grpc.status import status_pairs
+from polywire.protocols.grpc.timeout import timeout_s
+from polywire.protocols.rest.errors import respond_error
+from polywire.protocols.rpc import framing
+from polywire.protocols.rpc.endpoint import Answering, EnvelopedEndpoint, Pairs, StreamEndpoint, UnaryEndpoint
+from polywire.protocols.rpc.framing import frame, frame_compressed
+from polywire.runtime.call import Call
+from polywire.runtime.metadata import MutableMetadata, error_pairs
+from polywire.wire.headers import HeaderBlock
+
+_OK = HeaderBlock([("grpc-status", "0")])
+
+
+class GrpcEndpoint(EnvelopedEndpoint):
+    """What unary calls and streams have in common; gRPC-Web too."""
+
+    timeout_field = "grpc-timeout"
+    coding_field = "grpc-encoding"
+    accepted_field = "grpc-accept-encoding"
+
+    @staticmethod
+    def read_timeout(text: str) -> float:
+        return timeout_s(text)
+
+    def admit(self, exchange: Exchange) -> bool:
+        return is_grpc(exchange)
+
+    def _error_pairs(self, call: Call, error: RpcError) -> Pairs:
+        pairs: Pairs = [*status_pairs(error, self._service), *error_pairs(error.metadata)]
+        if call._trailers is not None:
+            pairs.extend(call._trailers.wire_items())
+        pairs.append(("x-request-id", call.request_id))
+        return pairs
+
+    def _trailers_only(self, call: Call, exchange: Exchange, error: RpcError) -> None:
+        pairs: Pairs = [self._content_type]
+        if call._response_metadata is not None:
+            pairs.extend(call._response_metadata.wire_items())
+        exchange.respond(200, HeaderBlock([*pairs, *self._error_pairs(call, error)]), b"")
+
+
+class GrpcUnary(UnaryEndpoint, GrpcEndpoint):
+    def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
+        exchange: Exchange = call.state
+        if error is not None:
+            self._trailers_only(call, exchange, error)
+            return
+        message = self._encode(value)
+        trailers = _OK if call._trailers is None else _ok_with(call._trailers)
+        initial = () if call._response_metadata is None else call._response_metadata.wire_items()
+        if len(message) >= framing.SMALLEST_COMPRESSED_BYTES and (coding := self._coding_for(call)) is not None:
+            exchange.respond(200, self._blocks[coding], frame_compressed(coding, message), initial, trailers)
+        else:
+            exchange.respond(200, self._block, frame(message), initial, trailers)
+
+
+class GrpcStream(StreamEndpoint, GrpcEndpoint):
+    def _refused(self, call: Call, exchange: Exchange, error: RpcError) -> None:
+        self._trailers_only(call, exchange, error)
+
+    def _end(self, call: Call, answering: Answering, error: RpcError | None) -> None:
+        if error is not None:
+            trailers = HeaderBlock(self._error_pairs(call, error))
+        else:
+            trailers = _OK if call._trailers is None else _ok_with(call._trailers)
+        answering.exchange.finish(trailers)
+
+
+def _ok_with(trailers: MutableMetadata) -> HeaderBlock:
+    return HeaderBlock([("grpc-status", "0"), *trailers.wire_items()])
+
+
+def is_grpc(exchange: Exchange) -> bool:
+    """Whether it can be a call by gRPC; if not, it has been answered."""
+    if exchange.sink.version == "2" and exchange.method == "POST":
+        return True
+    respond_error(exchange, Unimplemented("gRPC is called by POST over HTTP/2", reason=UNSUPPORTED_MEDIA_TYPE))
+    return False
