@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from sqlalchemy import Engine, Select, func, select
-from sqlalchemy.orm import Session, noload, selectinload
+from sqlalchemy.orm import Session, raiseload, selectinload
 
 from atlas.catalogue import PRODUCTS
 from atlas.store import happened
@@ -30,7 +30,7 @@ class OrderStore:
             place = func.row_number().over(partition_by=OrderRow.user_id, order_by=OrderRow.id.desc())
             placed = select(OrderRow.id, place.label("place")).where(OrderRow.user_id.in_(user_ids)).subquery()
             wanted = wanted.join(placed, placed.c.id == OrderRow.id).where(placed.c.place <= last)
-        wanted = wanted.options(_WHOLE if with_items else noload(OrderRow.items))
+        wanted = wanted.options(_WHOLE if with_items else raiseload(OrderRow.items))
         with Session(self._engine) as session:
             return _by_user(user_ids, session.scalars(wanted).all())
 

@@ -48,7 +48,7 @@ class Link:
 class C(Service, package="chain"):
     """The last of the chain."""
 
-    @query("GET /v1/chain/c")
+    @query("GET /v1/chain/c", graphql="chainC")
     async def call(self, request: CallRequest) -> Hops:
         """How long it has."""
         return Hops([hop("C")])
@@ -61,7 +61,7 @@ class B(Service, package="chain"):
         self.link = link
         self.work_s = work_s
 
-    @query("GET /v1/chain/b")
+    @query("GET /v1/chain/b", graphql="chainB")
     async def call(self, request: CallRequest) -> Hops:
         """How long it had, and how long C had."""
         here = hop("B")
@@ -76,7 +76,7 @@ class A(Service, package="chain"):
     def __init__(self, link: Link) -> None:
         self.link = link
 
-    @query("GET /v1/chain", deadline_s=DEADLINE_S)
+    @query("GET /v1/chain", deadline_s=DEADLINE_S, graphql="chain")
     async def call(self, request: CallRequest) -> Hops:
         """How long each had. At the deadline all of them stop."""
         here = hop("A")

@@ -71,7 +71,7 @@ class OrderService(Service, package="orders"):
         """A user's orders, the oldest first; `last` leaves out all but the last ones."""
         with_items = is_selected("items")
         found = self.store.of_users([user.id for user in users], last, with_items=with_items)
-        return [[order(row) for row in rows] for rows in found]
+        return [[order(row, with_items) for row in rows] for rows in found]
 
     @resolve(User)
     def reviews(self, users: list[User], first: Annotated[Int32, Meta(ge=1, le=100)] = 10) -> list[list[Review]]:
@@ -137,8 +137,9 @@ class OrderService(Service, package="orders"):
         return changed
 
 
-def order(row: OrderRow) -> Order:
-    items = [OrderItem(PRODUCTS[item.product_id].name, item.quantity) for item in row.items]
+def order(row: OrderRow, with_items: bool = True) -> Order:
+    rows = row.items if with_items else []
+    items = [OrderItem(PRODUCTS[item.product_id].name, item.quantity) for item in rows]
     return Order(row.id, Decimal(row.total_cents).scaleb(-2), OrderStatus(row.status), items)
 
 

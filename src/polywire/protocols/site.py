@@ -14,6 +14,7 @@ from polywire.protocols.connect.server import ConnectServer
 from polywire.protocols.docs_page.endpoints import docs_endpoints
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.files import FileServer
+from polywire.protocols.graphql.server import GraphqlServer
 from polywire.protocols.grpc.server import GrpcServer
 from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
@@ -61,7 +62,8 @@ class Site:
         """What takes up a WebSocket, by path."""
         self._dialects: dict[str, Mapping[str, Endpoint]] = {}
         self._grpc = GrpcServer(self.runtime, self.health)
-        for server in (RestServer(self.runtime), self._grpc, ConnectServer(self.runtime)):
+        runtime = self.runtime
+        for server in (RestServer(runtime), self._grpc, ConnectServer(runtime), GraphqlServer(runtime)):
             self._add(server)
         self._operations = Operations(self.health, self.metrics)
         for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():

@@ -91,7 +91,7 @@ def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes,
         }
         if error.reason is not None:
             problem["reason"] = error.reason
-        problem["details"] = [_detail(detail) for detail in error.details]
+        problem["details"] = [detail_json(detail) for detail in error.details]
         problem["request_id"] = request_id
         exchange.respond(status, _PROBLEM, _encode(problem), extra, None, True)
         return
@@ -117,13 +117,14 @@ def envelope(error: RpcError, request_id: str) -> bytes:
         inner["reason"] = error.reason
     inner |= {
         "message": error.message,
-        "details": [_detail(detail) for detail in error.details],
+        "details": [detail_json(detail) for detail in error.details],
         "request_id": request_id,
     }
     return _encode({"error": inner})
 
 
-def _detail(detail: Any) -> Any:
+def detail_json(detail: Any) -> Any:
+    """A detail of an error in plain JSON: a violation as it is, a message with its type."""
     if isinstance(detail, FieldViolation):
         return {"field": detail.field, "reason": detail.reason}
     fields = msgspec.to_builtins(detail)

@@ -1,0 +1,148 @@
+"""Runs what a plan resolves: level by level, each field a call of the runtime.
+
+A field that several objects have at one place of the query is asked for at once for all of them where its resolver
+takes a list. What suspends runs side by side; a mutation's fields run one after the other (GraphQL §6.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from polywire.errors import Code, RpcError
+from polywire.protocols.graphql.complete import Failed
+from polywire.protocols.graphql.nodes import Node, Output, Resolved, children_of
+from polywire.runtime.call import Call, Carrier
+from polywire.runtime.runtime import Runtime
+
+
+class Execution:
+    """One run of a plan.
+
+    then: called once with this, when everything has been resolved; `results` has what came of it.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        carrier: Carrier,
+        variables: dict[str, Any],
+        slots: int,
+        timeout_s: float | None,
+        then: Callable[[Execution], None],
+    ) -> None:
+        self.results: list[list[Any]] = [[] for _ in range(slots)]
+        self._runtime = runtime
+        self._carrier = carrier
+        self._variables = variables
+        self._timeout_s = timeout_s
+        self._then = then
+        self._pending = 1
+        """Calls that have not ended, and one for as long as more may be begun."""
+        self._open: set[Call] = set()
+        self._serial: list[Resolved] = []
+        """Fields of a mutation that wait for those before them, the next one last."""
+
+    def cancel(self, code: Code = Code.CANCELLED) -> None:
+        """Stop what runs."""
+        for call in list(self._open):
+            call.cancel(code)
+
+    def run(self, root: Node, *, serially: bool = False) -> None:
+        """Resolve everything beneath the root."""
+        if serially:
+            self._serial = [*reversed(root.resolved)]
+        else:
+            self._resolve(root, [None])
+        self._ended()
+
+    def run_beneath(self, entry: Resolved, value: Any) -> None:
+        """Resolve what is beneath a field of the root whose value is here: an item of a subscription."""
+        self.results[entry.slot] = [value]
+        self._descend(entry.output, [value])
+        self._ended()
+
+    def _ended(self) -> None:
+        """A call has ended, or all that could be begun at once has been."""
+        self._pending -= 1
+        while not self._pending and self._serial:
+            self._pending = 1
+            self._begin(self._serial.pop(), [None])
+            self._pending -= 1
+        if not self._pending:
+            self._then(self)
+
+    def _resolve(self, node: Node, objects: list[Any]) -> None:
+        if not objects:
+            return
+        for entry in node.resolved:
+            self._begin(entry, objects)
+        for nested in node.nested:
+            self._descend(nested.output, [getattr(one, nested.attribute, None) for one in objects])
+
+    def _descend(self, output: Output, values: list[Any]) -> None:
+        found: dict[int, tuple[Node, list[Any]]] = {}
+        for child in output.children.values():
+            if child.resolves:
+                found[id(child)] = (child, [])
+        if not found:
+            return
+        for value in values:
+            for child, one in children_of(output, value):
+                if child.resolves:
+                    found[id(child)][1].append(one)
+        for child, objects in found.values():
+            self._resolve(child, objects)
+
+    def _begin(self, entry: Resolved, objects: list[Any]) -> None:
+        if entry.binding.method.batched:
+            self._call(entry, objects, partial(self._batch_done, entry, objects))
+            return
+        results = self.results[entry.slot] = [None] * len(objects)
+        left = [len(objects)]
+        for place, one in enumerate(objects):
+            self._call(entry, one, partial(self._one_done, entry, results, place, left))
+
+    def _call(self, entry: Resolved, parent: Any, done: Callable[[Call, Any, RpcError | None], None]) -> None:
+        call = Call(entry.binding, self._carrier)
+        call.parent = parent
+        call.selection = entry.selection
+        if self._timeout_s is not None:
+            call.limit_time(self._timeout_s)
+        self._pending += 1
+        try:
+            call.input = entry.make_input(self._variables)
+        except RpcError as error:
+            self._runtime.reject(call, error, done)
+            return
+        self._runtime.dispatch(call, done)
+        if not call.answered and not entry.binding.finish_on_disconnect:
+            self._open.add(call)
+
+    def _one_done(
+        self,
+        entry: Resolved,
+        results: list[Any],
+        place: int,
+        left: list[int],
+        call: Call,
+        value: Any,
+        error: RpcError | None,
+    ) -> None:
+        self._open.discard(call)
+        results[place] = value if error is None else Failed(error)
+        left[0] -= 1
+        if not left[0]:
+            self._descend(entry.output, results)
+        self._ended()
+
+    def _batch_done(self, entry: Resolved, objects: list[Any], call: Call, value: Any, error: RpcError | None) -> None:
+        self._open.discard(call)
+        if error is None and (type(value) is not list or len(value) != len(objects)):
+            what = f"{len(value)} elements" if type(value) is list else type(value).__name__
+            # The runtime tells it as INTERNAL, and calls this again with that.
+            raise TypeError(f"{call.method.full_name} gave {what} for {len(objects)} objects")
+        results = self.results[entry.slot] = [Failed(error)] * len(objects) if error is not None else value
+        self._descend(entry.output, results)
+        self._ended()

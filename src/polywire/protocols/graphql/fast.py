@@ -1,0 +1,91 @@
+"""The quick way to an answer: a function made for one plan, that gives up where a value is not as it must be.
+
+No text of a query gets into the source but keys, by `repr`; everything else is in the function's environment by a
+made-up name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from polywire.protocols.graphql.nodes import Attribute, Introspected, Node, Output, Resolved, TypeName
+
+
+class Slow(Exception):
+    """Something is null or wrong where it may not be: `complete` knows where."""
+
+
+def compile_node(root: Node) -> Callable[[None, list[Callable[[], Any]]], Any]:
+    """(None, what gives the next result of each slot) -> the data. Raises Slow, and WrongValue of a leaf."""
+    writer = _Writer()
+    name = writer.node(root)
+    source = "\n".join(writer.lines)
+    exec(compile(source, "<graphql plan>", "exec"), writer.environment)  # noqa: S102 -- see above
+    made: Callable[[None, list[Callable[[], Any]]], Any] = writer.environment[name]
+    return made
+
+
+def _give_up() -> Any:
+    raise Slow
+
+
+def _give_up_on(value: Any, results: Any) -> Any:
+    raise Slow
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.environment: dict[str, Any] = {"__builtins__": {"type": type, "list": list, "str": str, "bool": bool}}
+        self.environment |= {"give_up": _give_up, "give_up_on": _give_up_on}
+        self._count = 0
+
+    def _name(self, value: Any) -> str:
+        self._count += 1
+        name = f"e{self._count}"
+        self.environment[name] = value
+        return name
+
+    def node(self, node: Node) -> str:
+        """Writes the function of a node; its name."""
+        parts = [f"{entry.key!r}: {self._entry(entry)}" for entry in node.entries]
+        self._count += 1
+        name = f"n{self._count}"
+        self.lines.append(f"def {name}(o, r):\n return {{{', '.join(parts)}}}")
+        return name
+
+    def _entry(self, entry: Any) -> str:
+        if isinstance(entry, TypeName):
+            return repr(entry.name)
+        if isinstance(entry, Introspected):
+            return f"r[{entry.slot}]()"
+        if isinstance(entry, Resolved):
+            return self._value(entry.output, f"r[{entry.slot}]()")
+        assert isinstance(entry, Attribute)
+        return self._value(entry.output, f"o.{entry.attribute}")
+
+    def _value(self, output: Output, raw: str) -> str:
+        had = f"(v := {raw})"
+        may_be_none = output.nullable and not output.shows_none
+        # Where it may be None, that was looked at first.
+        first = "v" if may_be_none else had
+        if output.is_list:
+            written = f"([{self._single(output, 'x', 'x')} for x in v] if type({first}) is list else give_up())"
+        else:
+            written = self._single(output, first, "v")
+        return f"(None if {had} is None else {written})" if may_be_none else written
+
+    def _single(self, output: Output, first: str, again: str) -> str:
+        """One value. first: how it is had, once; again: its name from then on."""
+        if output.inline is not None:
+            return f"({again} if type({first}) is {output.inline.__name__} else give_up())"
+        if output.leaf is not None:
+            return f"{self._name(output.leaf)}({first})"
+        children = {cls: self.node(child) for cls, child in output.children.items()}
+        if len(children) == 1:
+            ((cls, function),) = children.items()
+            return f"({function}({again}, r) if type({first}) is {self._name(cls)} else give_up())"
+        table = self._name({})
+        self.lines.append(f"{table}.update({{{', '.join(f'{self._name(c)}: {f}' for c, f in children.items())}}})")
+        return f"{table}.get(type({first}), give_up_on)({again}, r)"

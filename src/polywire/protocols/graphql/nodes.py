@@ -1,0 +1,132 @@
+"""What a query selects, by position: the tree that execution walks instead of the query's text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import DocumentNode, FieldNode
+
+from polywire.protocols.graphql.leaves import Convert
+from polywire.runtime.binding import Binding
+
+
+class Selected:
+    """The fields selected beneath a field: what `call.selection` shows."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self, fields: dict[str, Selected]) -> None:
+        self._fields = fields
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __getitem__(self, name: str) -> Selected:
+        return self._fields[name]
+
+    def __repr__(self) -> str:
+        return f"{{{' '.join(name + (f' {sub!r}' if sub._fields else '') for name, sub in self._fields.items())}}}"
+
+
+@dataclass(slots=True, eq=False)
+class Output:
+    """What a value must be, and how it is shown."""
+
+    is_list: bool
+    nullable: bool
+    """Of the list, where it is one; elements never are."""
+    leaf: Convert | None = None
+    """Of a scalar or an enum."""
+    inline: type | None = None
+    """`str`, `bool` or `float`, where that is all that there is to check of a leaf."""
+    children: dict[type, Node] = field(default_factory=dict)
+    """Of an object: by the class of the value."""
+    shows_none: bool = False
+    """A method without a result: that it was called is its value."""
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One key of an answer's object."""
+
+    key: str
+    node: FieldNode
+    """The first of the fields that were merged: errors name its place."""
+
+
+@dataclass(slots=True, eq=False)
+class TypeName(Entry):
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Attribute(Entry):
+    """A field of the message itself."""
+
+    attribute: str
+    output: Output
+
+
+@dataclass(slots=True, eq=False)
+class Resolved(Entry):
+    """A field that a method answers for. slot: where its results are kept while a query runs."""
+
+    slot: int
+    binding: Binding
+    output: Output
+    make_input: Callable[[dict[str, Any]], Any]
+    """From the variables. Raises what decoding raises."""
+    selection: Selected | None
+
+
+@dataclass(slots=True, eq=False)
+class Introspected(Entry):
+    """`__schema` or `__type`: answered by graphql-core, of a document with nothing else in it."""
+
+    slot: int
+    document: DocumentNode
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A set of fields on one type."""
+
+    type_name: str
+    entries: list[Entry] = field(default_factory=list)
+    resolves: bool = False
+    """Some field in it, or beneath it, takes a call."""
+
+    @property
+    def resolved(self) -> list[Resolved]:
+        return [entry for entry in self.entries if isinstance(entry, Resolved)]
+
+    @property
+    def nested(self) -> list[Attribute]:
+        """Attributes beneath which calls are to be made."""
+        return [
+            entry
+            for entry in self.entries
+            if isinstance(entry, Attribute) and any(child.resolves for child in entry.output.children.values())
+        ]
+
+
+def children_of(output: Output, value: Any) -> Iterator[tuple[Node, Any]]:
+    """The objects in a value that are shown, in order, each with what is shown of it.
+
+    Execution and the making of the answer both walk by this, so that the results of calls meet their objects.
+    """
+    if output.is_list:
+        if type(value) is list:
+            for item in value:
+                child = output.children.get(type(item))
+                if child is not None:
+                    yield child, item
+        return
+    child = output.children.get(type(value))
+    if child is not None:
+        yield child, value

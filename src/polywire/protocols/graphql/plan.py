@@ -1,0 +1,210 @@
+"""One operation, ready to be run again and again with other variables."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    execute_sync,
+    get_operation_ast,
+    parse,
+    validate,
+)
+from graphql.execution.values import get_variable_values
+
+from polywire.errors import Code, RpcError
+from polywire.protocols.graphql.complete import Completion, Path, told
+from polywire.protocols.graphql.execution import Execution
+from polywire.protocols.graphql.fast import Slow, compile_node
+from polywire.protocols.graphql.leaves import WrongValue
+from polywire.protocols.graphql.nodes import Entry, Introspected, Node, Resolved
+from polywire.protocols.graphql.planner import Planner, condition_variables
+from polywire.protocols.graphql.schema import GraphqlRefusal, GraphqlSchema
+from polywire.protocols.graphql.variables import quick_coercion
+from polywire.protocols.rest.errors import detail_json
+from polywire.runtime.call import Carrier
+
+logger = logging.getLogger("polywire")
+
+_MOST_VARIANTS = 16
+_MOST_ERRORS = 100
+"""That one answer tells."""
+_encode = msgspec.json.Encoder().encode
+
+
+def make_plan(schema: GraphqlSchema, text: str, operation_name: str | None) -> Plan:
+    """Parse, validate and look up the operation. Raises GraphqlRefusal."""
+    try:
+        document = parse(text)
+    except GraphQLError as error:
+        raise GraphqlRefusal([error]) from None
+    errors = validate(schema.core, document)
+    if errors:
+        raise GraphqlRefusal(errors)
+    operation = get_operation_ast(document, operation_name)
+    if operation is None:
+        problem = (
+            f"there is no operation {operation_name!r:.100} in the document"
+            if operation_name
+            else "the document has several operations, and the request does not say which"
+        )
+        raise GraphqlRefusal([GraphQLError(problem)])
+    return Plan(schema, document, operation)
+
+
+class Variant:
+    """What is selected for one set of truth values in `@skip` and `@include`."""
+
+    def __init__(self, root: Node, slots: int) -> None:
+        self.root = root
+        self.slots = slots
+        self.introspected = [entry for entry in root.entries if isinstance(entry, Introspected)]
+        self._make = compile_node(root)
+
+    def answer(self, execution: Execution, request_id: str) -> bytes:
+        """The whole response."""
+        results = execution.results
+        try:
+            return _encode({"data": self._make(None, [iter(one).__next__ for one in results])})
+        except (Slow, WrongValue, StopIteration):
+            return self._careful_answer(results, request_id)
+
+    def _careful_answer(self, results: list[list[Any]], request_id: str) -> bytes:
+        errors: list[dict[str, Any]] = []
+
+        def report(error: RpcError | WrongValue, path: Path, entry: Entry) -> None:
+            if isinstance(error, WrongValue):
+                logger.error("%s is wrong: %s (request %s)", path, error, request_id, extra={"request_id": request_id})
+            if len(errors) < _MOST_ERRORS:
+                errors.append(error_json(told(error), request_id, path, entry))
+
+        data = Completion(results, report).data(self.root)
+        return _encode({"errors": errors, "data": data} if errors else {"data": data})
+
+
+class Plan:
+    """One operation of a document that is valid."""
+
+    def __init__(self, schema: GraphqlSchema, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+        self.kind: OperationType = operation.operation
+        self._schema = schema
+        self._operation = operation
+        self._fragments = {
+            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
+        }
+        self._conditions = condition_variables(document)
+        self._variants: OrderedDict[tuple[bool, ...], Variant] = OrderedDict()
+        definitions = operation.variable_definitions or ()
+        self._has_variables = bool(definitions)
+        self._quick = quick_coercion(definitions)
+
+    def coerce(self, variables: dict[str, Any] | None) -> dict[str, Any]:
+        """The variables by their types (GraphQL §6.1.2). Raises GraphqlRefusal."""
+        if not self._has_variables:
+            return {}
+        given = variables or {}
+        if self._quick is not None:
+            quick = self._quick(given)
+            if quick is not None:
+                return quick
+        values = get_variable_values(
+            self._schema.core, self._operation.variable_definitions or (), given, max_errors=_MOST_ERRORS
+        )
+        if isinstance(values, list):
+            raise GraphqlRefusal(values)
+        return values.coerced
+
+    def variant(self, variables: dict[str, Any]) -> Variant:
+        truths = tuple(bool(variables.get(name)) for name in self._conditions)
+        variant = self._variants.get(truths)
+        if variant is None:
+            conditions = dict(zip(self._conditions, truths, strict=True))
+            planner = Planner(self._schema, self._operation, self._fragments, conditions)
+            root = planner.root()
+            variant = self._variants[truths] = Variant(root, planner.slots)
+            if len(self._variants) > _MOST_VARIANTS:
+                self._variants.popitem(last=False)
+        return variant
+
+    def execute(
+        self,
+        carrier: Carrier,
+        variables: dict[str, Any],
+        timeout_s: float | None,
+        then: Callable[[bytes], None],
+    ) -> Execution:
+        """Run a query or a mutation; then(response) is called once, at once where nothing suspends.
+
+        variables: coerced. timeout_s: the caller's; each field keeps to its method's own too.
+        """
+        variant = self.variant(variables)
+        execution = Execution(
+            self._schema.runtime,
+            carrier,
+            variables,
+            variant.slots,
+            timeout_s,
+            lambda done: then(variant.answer(done, carrier.request_id)),
+        )
+        for entry in variant.introspected:
+            execution.results[entry.slot] = [self._introspect(entry, variables)]
+        execution.run(variant.root, serially=self.kind is OperationType.MUTATION)
+        return execution
+
+    def source(self, variables: dict[str, Any]) -> tuple[Variant, Resolved]:
+        """Of a subscription: what is selected, and the one field that streams."""
+        variant = self.variant(variables)
+        (entry,) = variant.root.resolved
+        return variant, entry
+
+    def item(
+        self,
+        carrier: Carrier,
+        variables: dict[str, Any],
+        timeout_s: float | None,
+        value: Any,
+        then: Callable[[bytes], None],
+    ) -> Execution:
+        """As `execute`, of one item that a subscription's stream gave."""
+        variant, entry = self.source(variables)
+        execution = Execution(
+            self._schema.runtime,
+            carrier,
+            variables,
+            variant.slots,
+            timeout_s,
+            lambda done: then(variant.answer(done, carrier.request_id)),
+        )
+        execution.run_beneath(entry, value)
+        return execution
+
+    def _introspect(self, entry: Introspected, variables: dict[str, Any]) -> Any:
+        result = execute_sync(self._schema.core, entry.document, variable_values=variables)
+        return None if result.data is None else result.data.get(entry.key)
+
+
+def error_json(error: RpcError, request_id: str, path: Path = (), entry: Entry | None = None) -> dict[str, Any]:
+    """An error of a call (GraphQL §7.1.2): its code, reason and details in `extensions`."""
+    extensions: dict[str, Any] = {"code": Code(error.code).name}
+    if error.reason is not None:
+        extensions["reason"] = error.reason
+    if error.details:
+        extensions["details"] = [detail_json(detail) for detail in error.details]
+    extensions["requestId"] = request_id
+    shown: dict[str, Any] = {"message": error.message or Code(error.code).name}
+    if entry is not None and entry.node.loc is not None:
+        start = entry.node.loc.start_token
+        shown["locations"] = [{"line": start.line, "column": start.column}]
+    if path:
+        shown["path"] = list(path)
+    shown["extensions"] = extensions
+    return shown

@@ -1,0 +1,294 @@
+"""From a validated operation to the tree of what it selects (GraphQL §6.3.2, CollectFields), once per query text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from graphql import (
+    BooleanValueNode,
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLObjectType,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+    Visitor,
+    is_abstract_type,
+    value_from_ast,
+    visit,
+)
+from graphql.pyutils import Undefined
+
+from polywire.codec import Format, method_codec
+from polywire.contract.graphql import MethodField
+from polywire.protocols.graphql.leaves import Convert, WrongValue, element_out, field_in, message_in, plain_object
+from polywire.protocols.graphql.nodes import (
+    Attribute,
+    Entry,
+    Introspected,
+    Node,
+    Output,
+    Resolved,
+    Selected,
+    TypeName,
+)
+from polywire.schema.types import Cardinality, Field, Kind, MessageType, ResultForm
+
+if TYPE_CHECKING:
+    from polywire.protocols.graphql.schema import GraphqlSchema
+
+Fields = dict[str, list[FieldNode]]
+_INLINE = {Kind.STRING: str, Kind.BOOL: bool}
+_encode = msgspec.json.Encoder().encode
+
+
+class Planner:
+    """Plans one operation for one set of truth values of the variables that its directives look at."""
+
+    def __init__(
+        self,
+        schema: GraphqlSchema,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        conditions: Mapping[str, bool],
+    ) -> None:
+        self._schema = schema
+        self._core = schema.core
+        self._operation = operation
+        self._fragments = fragments
+        self._conditions = conditions
+        self.slots = 0
+
+    def root(self) -> Node:
+        type_ = self._core.get_root_type(self._operation.operation)
+        assert type_ is not None, "a validated operation has its root type"
+        fields = self._collect(type_, [self._operation.selection_set])
+        return self._node(type_, fields, {})
+
+    # Collecting
+
+    def _collect(self, type_: GraphQLObjectType, sets: Iterable[SelectionSetNode]) -> Fields:
+        found: Fields = {}
+        seen: set[str] = set()
+        for each in sets:
+            self._collect_into(type_, each, found, seen)
+        return found
+
+    def _collect_into(self, type_: GraphQLObjectType, within: SelectionSetNode, found: Fields, seen: set[str]) -> None:
+        for selection in within.selections:
+            if not self._is_included(selection.directives):
+                continue
+            if isinstance(selection, FieldNode):
+                key = (selection.alias or selection.name).value
+                found.setdefault(key, []).append(selection)
+            elif isinstance(selection, InlineFragmentNode):
+                condition = selection.type_condition
+                if condition is None or self._applies(condition.name.value, type_):
+                    self._collect_into(type_, selection.selection_set, found, seen)
+            elif isinstance(selection, FragmentSpreadNode):
+                name = selection.name.value
+                if name in seen:
+                    continue
+                seen.add(name)
+                fragment = self._fragments[name]
+                if self._applies(fragment.type_condition.name.value, type_):
+                    self._collect_into(type_, fragment.selection_set, found, seen)
+
+    def _applies(self, condition: str, type_: GraphQLObjectType) -> bool:
+        if condition == type_.name:
+            return True
+        other = self._core.get_type(condition)
+        return is_abstract_type(other) and self._core.is_sub_type(other, type_)
+
+    def _is_included(self, directives: Iterable[DirectiveNode] | None) -> bool:
+        for directive in directives or ():
+            name = directive.name.value
+            if name in ("skip", "include"):
+                (argument,) = directive.arguments or ()
+                value = argument.value
+                if isinstance(value, VariableNode):
+                    truth = self._conditions[value.name.value]
+                else:
+                    assert isinstance(value, BooleanValueNode), "a validated directive"
+                    truth = value.value
+                if truth is (name == "skip"):
+                    return False
+        return True
+
+    # Nodes
+
+    def _node(self, type_: GraphQLObjectType, fields: Fields, attributes: Mapping[str, Field]) -> Node:
+        node = Node(type_.name)
+        for key, nodes in fields.items():
+            name = nodes[0].name.value
+            entry = self._entry(type_, key, name, nodes, attributes)
+            node.entries.append(entry)
+            if isinstance(entry, Resolved | Introspected):
+                node.resolves = True
+            elif isinstance(entry, Attribute):
+                node.resolves |= any(child.resolves for child in entry.output.children.values())
+        return node
+
+    def _entry(
+        self, type_: GraphQLObjectType, key: str, name: str, nodes: list[FieldNode], attributes: Mapping[str, Field]
+    ) -> Entry:
+        first = nodes[0]
+        if name == "__typename":
+            return TypeName(key, first, type_.name)
+        if name in ("__schema", "__type"):
+            return Introspected(key, first, self._slot(), self._alone(nodes))
+        method_field = self._schema.method_field(type_.name, name)
+        if method_field is not None:
+            output = self._method_output(method_field, nodes)
+            selection = self._selected(output) if output.children else None
+            make_input = self._input(method_field, first, type_)
+            binding = self._schema.bindings[method_field.method]
+            return Resolved(key, first, self._slot(), binding, output, make_input, selection)
+        one = attributes.get(name)
+        if one is None:
+            # The stand-in of a type without fields.
+            return Attribute(key, first, "__doc__", Output(False, True, lambda _: None, shows_none=True))
+        return Attribute(key, first, one.name, self._output(one, nodes))
+
+    def _slot(self) -> int:
+        self.slots += 1
+        return self.slots - 1
+
+    def _method_output(self, field: MethodField, nodes: list[FieldNode]) -> Output:
+        nullable = not field.type.endswith("!")
+        form = field.method.result_form
+        if form is ResultForm.EMPTY:
+            return Output(False, True, _true, shows_none=True)
+        if form is ResultForm.MESSAGE:
+            return Output(False, nullable, children=self._children([field.method.output], nodes))
+        assert field.value is not None
+        output = self._output(field.value, nodes)
+        output.nullable = nullable
+        return output
+
+    def _output(self, one: Field, nodes: list[FieldNode]) -> Output:
+        is_list = one.cardinality is Cardinality.LIST
+        if one.cardinality is not Cardinality.MAP:
+            if one.type.message is not None:
+                return Output(is_list, one.nullable, children=self._children([one.type.message], nodes))
+            if one.type.union is not None:
+                members = [member.message for member in one.type.union.members]
+                return Output(is_list, one.nullable, children=self._children(members, nodes))
+        inline = None if one.is_id or one.cardinality is Cardinality.MAP else _INLINE.get(one.type.kind)
+        return Output(is_list, one.nullable, element_out(one), inline)
+
+    def _children(self, messages: list[MessageType], nodes: list[FieldNode]) -> dict[type, Node]:
+        sets = [node.selection_set for node in nodes if node.selection_set is not None]
+        children = {}
+        for message in messages:
+            type_ = self._core.get_type(message.name)
+            assert isinstance(type_, GraphQLObjectType)
+            attributes = self._schema.model.objects[message.name].fields
+            children[message.cls] = self._node(type_, self._collect(type_, sets), attributes)
+        return children
+
+    def _selected(self, output: Output) -> Selected:
+        found: dict[str, Selected] = {}
+        for child in output.children.values():
+            for entry in child.entries:
+                inner = entry.output if isinstance(entry, Attribute | Resolved) else None
+                below = self._selected(inner) if inner is not None else Selected({})
+                known = found.get(entry.node.name.value)
+                found[entry.node.name.value] = below if known is None else _merged(known, below)
+        return Selected(found)
+
+    def _alone(self, nodes: list[FieldNode]) -> DocumentNode:
+        """A document of these fields only, for graphql-core's own executor."""
+        operation = OperationDefinitionNode(
+            operation=self._operation.operation,
+            variable_definitions=self._operation.variable_definitions,
+            directives=(),
+            selection_set=SelectionSetNode(selections=tuple(nodes)),
+        )
+        return DocumentNode(definitions=(operation, *self._fragments.values()))
+
+    # Arguments
+
+    def _input(self, field: MethodField, node: FieldNode, owner: GraphQLObjectType) -> Callable[[dict[str, Any]], Any]:
+        """What makes the method's input of the variables: decoded anew for each call, as a handler may change it."""
+        decode = method_codec(field.method, Format.PLAIN_JSON).decode_input
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        values: dict[str, ValueNode] = {
+            argument.name: given[argument.name] for argument in field.arguments if argument.name in given
+        }
+        type_of = {name: argument.type for name, argument in owner.fields[field.name].args.items()}
+        fields: dict[str, tuple[Field, Convert | None]] = {
+            argument.name: (argument.field, field_in(argument.field))
+            for argument in field.arguments
+            if argument.field is not None
+        }
+        whole = field.method.arguments is None and field.arguments
+        convert_whole = message_in(field.method.input) if whole else None
+
+        def plain(variables: dict[str, Any]) -> Any:
+            coerced = {}
+            for name, value in values.items():
+                if isinstance(value, VariableNode):
+                    if value.name.value in variables:
+                        coerced[name] = variables[value.name.value]
+                    continue
+                result = value_from_ast(value, type_of[name], variables)
+                if result is not Undefined:
+                    coerced[name] = result
+            if convert_whole is not None:
+                (argument,) = coerced.values()
+                return convert_whole(argument)
+            return plain_object(fields, coerced)
+
+        if not any(_has_variables(value) for value in values.values()):
+            constant = _encode(plain({})) if values else b""
+            return lambda variables: decode(constant)
+        return lambda variables: decode(_encode(plain(variables)))
+
+
+def _true(value: Any) -> bool:
+    """A method without a result has been called."""
+    if value is not None:
+        raise WrongValue(f"expected None, got {type(value).__name__}")
+    return True
+
+
+def _merged(one: Selected, other: Selected) -> Selected:
+    merged = {name: one[name] for name in one}
+    for name in other:
+        merged[name] = _merged(merged[name], other[name]) if name in merged else other[name]
+    return Selected(merged)
+
+
+def _has_variables(value: ValueNode) -> bool:
+    found = False
+
+    class Finder(Visitor):
+        def enter_variable(self, *_: Any) -> None:
+            nonlocal found
+            found = True
+
+    visit(value, Finder())
+    return found
+
+
+def condition_variables(document: DocumentNode) -> tuple[str, ...]:
+    """The variables that `@skip` and `@include` look at, each once."""
+    found: dict[str, None] = {}
+
+    class Finder(Visitor):
+        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+            if node.name.value in ("skip", "include"):
+                for argument in node.arguments or ():
+                    if isinstance(argument.value, VariableNode):
+                        found[argument.value.name.value] = None
+
+    visit(document, Finder())
+    return tuple(found)
