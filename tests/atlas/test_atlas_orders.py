@@ -152,3 +152,10 @@ async def test_the_same_graph_over_rest_takes_five_calls(client: TestClient) -> 
     checks = (await client.get(f"/v1/commits/{commit['id']}/checks")).json()
     assert reviews[1]["verdict"] == "APPROVED"
     assert checks[1]["state"] == "RUNNING"
+
+
+async def test_a_user_by_trpc(client: TestClient) -> None:
+    answer = await client.get("/trpc/user.getUser", params={"input": '{"id":42}'})
+    assert answer.json()["result"]["data"]["name"] == "Alice"
+    created = await client.post("/trpc/user.createUser", json={"name": "Bob", "email": "bob@example.com"})
+    assert created.json()["result"]["data"]["name"] == "Bob"

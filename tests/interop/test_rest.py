@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Iterator
 
+import brotli
 import httpx
 import pytest
 from backports import zstd
@@ -111,7 +112,7 @@ def test_a_compressed_request(client: httpx.Client, coding: str, pack: object) -
         ("zstd", "zstd"),
         ("gzip, zstd", "zstd"),
         ("gzip;q=1, zstd;q=0.5", "gzip"),
-        ("br", None),
+        ("br", "br"),
         ("identity", None),
         ("gzip;q=0", None),
         ("*", "zstd"),
@@ -124,7 +125,12 @@ def test_a_compressed_answer(client: httpx.Client, accepted: str, coding: str | 
     assert answered.headers.get("content-encoding") == coding
     assert "accept-encoding" in answered.headers["vary"]
     assert int(answered.headers["content-length"]) == len(raw)
-    unpack = {"gzip": lambda data: zlib.decompress(data, 31), "zstd": zstd.decompress, None: bytes}[coding]
+    unpack = {
+        "gzip": lambda data: zlib.decompress(data, 31),
+        "zstd": zstd.decompress,
+        "br": brotli.decompress,
+        None: bytes,
+    }[coding]
     assert json.loads(unpack(raw))["text"] == "x" * 50_000
 
 

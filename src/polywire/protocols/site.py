@@ -19,6 +19,7 @@ from polywire.protocols.grpc.server import GrpcServer
 from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
+from polywire.protocols.trpc.server import TrpcServer
 from polywire.runtime.call import Peer
 from polywire.runtime.health import Health
 from polywire.runtime.hooks import run_every_hook, run_hooks
@@ -63,7 +64,14 @@ class Site:
         self._dialects: dict[str, Mapping[str, Endpoint]] = {}
         self._grpc = GrpcServer(self.runtime, self.health)
         runtime = self.runtime
-        for server in (RestServer(runtime), self._grpc, ConnectServer(runtime), GraphqlServer(runtime)):
+        servers = (
+            RestServer(runtime),
+            self._grpc,
+            ConnectServer(runtime),
+            GraphqlServer(runtime),
+            TrpcServer(runtime),
+        )
+        for server in servers:
             self._add(server)
         self._operations = Operations(self.health, self.metrics)
         for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():

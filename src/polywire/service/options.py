@@ -31,6 +31,8 @@ class TrpcOptions:
     """tRPC.
 
     path: beneath which procedures answer; None: nowhere.
+    max_batch: calls that one request may hold.
     """
 
     path: str | None = "/trpc"
+    max_batch: int = 100

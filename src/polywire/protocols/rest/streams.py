@@ -28,11 +28,11 @@ from polywire.schema.types import Method, Route
 from polywire.wire import sse
 from polywire.wire.headers import HeaderBlock
 
-_UNBUFFERED = [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"), ("vary", "accept")]
+UNBUFFERED = [("cache-control", "no-cache, no-transform"), ("x-accel-buffering", "no"), ("vary", "accept")]
 """A proxy that keeps a stream back, to compress it, say, would end it in effect."""
 _BLOCKS = {
-    NDJSON: HeaderBlock([("content-type", NDJSON), ("x-content-type-options", "nosniff"), *_UNBUFFERED]),
-    EVENT_STREAM: HeaderBlock([("content-type", EVENT_STREAM), *_UNBUFFERED]),
+    NDJSON: HeaderBlock([("content-type", NDJSON), ("x-content-type-options", "nosniff"), *UNBUFFERED]),
+    EVENT_STREAM: HeaderBlock([("content-type", EVENT_STREAM), *UNBUFFERED]),
 }
 _EMPTY = HeaderBlock()
 _WORTH_ANOTHER_TRY = frozenset({Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.RESOURCE_EXHAUSTED})
