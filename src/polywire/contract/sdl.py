@@ -14,6 +14,7 @@ from polywire.contract.graphql import (
     input_arguments,
     output_type,
 )
+from polywire.schema.names import lower_camel
 from polywire.schema.types import ServiceType
 
 
@@ -51,7 +52,7 @@ def sdl_of(model: GraphqlModel) -> str:
         body = body or [f"{EMPTY_FIELD}: Boolean"]
         blocks.append([*_description(message.doc), f"input {name} {{", *_indented(body), "}"])
     for name, union in model.input_unions.items():
-        body = [f"{member.name}: {member.message.name}Input" for member in union.members]
+        body = [f"{lower_camel(member.name)}: {member.message.name}Input" for member in union.members]
         blocks.append([*_description(union.doc), f"input {name} @oneOf {{", *_indented(body), "}"])
     for name in sorted(model.scalars):
         blocks.append([*_description(CUSTOM[name]), f"scalar {name}"])

@@ -10,19 +10,11 @@ from typing import Any
 
 from polywire.errors import Internal, RpcError
 from polywire.protocols.graphql.leaves import WrongValue
-from polywire.protocols.graphql.nodes import Attribute, Entry, Introspected, Node, Output, Resolved, TypeName
+from polywire.protocols.graphql.nodes import Attribute, Entry, Introspected, Node, Output, Resolved, TypeName, child_of
+from polywire.protocols.graphql.results import Failed, Results
 
 Path = tuple[str | int, ...]
 Report = Callable[[RpcError | WrongValue, Path, Entry], None]
-
-
-class Failed:
-    """What a call gave that gave no value."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: RpcError) -> None:
-        self.error = error
 
 
 class _Null(Exception):
@@ -30,13 +22,13 @@ class _Null(Exception):
 
 
 class Completion:
-    """One answer. results: of each slot, in the order of the objects that they belong to.
+    """One answer. results: of each slot.
 
     report: told of each error, its path and the field it is of.
     """
 
-    def __init__(self, results: list[list[Any]], report: Report) -> None:
-        self._next = [iter(one).__next__ for one in results]
+    def __init__(self, results: list[Results], report: Report) -> None:
+        self._results = results
         self._report = report
 
     def data(self, root: Node) -> dict[str, Any] | None:
@@ -49,7 +41,7 @@ class Completion:
         shown: dict[str, Any] = {}
         null: _Null | None = None
         for entry in node.entries:
-            # To the end even where a part is null: the results behind it must stay with their objects.
+            # To the end even where a part is null: every error is told.
             try:
                 shown[entry.key] = self._entry(entry, value, (*path, entry.key))
             except _Null as found:
@@ -62,11 +54,18 @@ class Completion:
         if isinstance(entry, TypeName):
             return entry.name
         if isinstance(entry, Introspected):
-            return self._next[entry.slot]()
+            return self._results[entry.slot].find(value)
         if isinstance(entry, Resolved):
-            return self._value(entry.output, self._next[entry.slot](), path, entry)
+            return self._resolved(entry, value, path)
         assert isinstance(entry, Attribute)
         return self._value(entry.output, getattr(value, entry.attribute, None), path, entry)
+
+    def _resolved(self, entry: Resolved, parent: Any, path: Path) -> Any:
+        try:
+            value = self._results[entry.slot].find(parent)
+        except WrongValue as error:
+            value = Failed(error)
+        return self._value(entry.output, value, path, entry)
 
     def _value(self, output: Output, value: Any, path: Path, entry: Entry) -> Any:
         try:
@@ -77,10 +76,12 @@ class Completion:
             if output.is_list:
                 return self._list(output, value, path, entry)
             return self._single(output, value, path)
-        except (RpcError, WrongValue) as error:
-            self._report(error, path, entry)
         except _Null:
             pass
+        except (RpcError, WrongValue) as error:
+            self._report(error, path, entry)
+        except Exception as error:
+            self._report(WrongValue(f"{type(error).__name__}: {error}"), path, entry)
         if output.nullable:
             return None
         raise _Null
@@ -106,7 +107,7 @@ class Completion:
     def _single(self, output: Output, value: Any, path: Path) -> Any:
         if output.leaf is not None:
             return output.leaf(value)
-        child = output.children.get(type(value))
+        child = child_of(output, value)
         if child is None:
             expected = " or ".join(cls.__name__ for cls in output.children)
             raise WrongValue(f"expected {expected}, got {type(value).__name__}")

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from polywire.errors import Code, RpcError
-from polywire.protocols.graphql.complete import Failed
+from polywire.errors import Code, DeadlineExceeded, RpcError
 from polywire.protocols.graphql.nodes import Node, Output, Resolved, children_of
+from polywire.protocols.graphql.results import NOTHING, Failed, Results
 from polywire.runtime.call import Call, Carrier
 from polywire.runtime.runtime import Runtime
 
@@ -32,7 +32,7 @@ class Execution:
         timeout_s: float | None,
         then: Callable[[Execution], None],
     ) -> None:
-        self.results: list[list[Any]] = [[] for _ in range(slots)]
+        self.results = [NOTHING] * slots
         self._runtime = runtime
         self._carrier = carrier
         self._variables = variables
@@ -59,7 +59,7 @@ class Execution:
 
     def run_beneath(self, entry: Resolved, value: Any) -> None:
         """Resolve what is beneath a field of the root whose value is here: an item of a subscription."""
-        self.results[entry.slot] = [value]
+        self.results[entry.slot] = Results([None], [value])
         self._descend(entry.output, [value])
         self._ended()
 
@@ -99,7 +99,8 @@ class Execution:
         if entry.binding.method.batched:
             self._call(entry, objects, partial(self._batch_done, entry, objects))
             return
-        results = self.results[entry.slot] = [None] * len(objects)
+        results: list[Any] = [None] * len(objects)
+        self.results[entry.slot] = Results(objects, results)
         left = [len(objects)]
         for place, one in enumerate(objects):
             self._call(entry, one, partial(self._one_done, entry, results, place, left))
@@ -112,8 +113,10 @@ class Execution:
             call.limit_time(self._timeout_s)
         self._pending += 1
         try:
+            if call.remaining_s() == 0:
+                raise DeadlineExceeded("the deadline has passed")
             call.input = entry.make_input(self._variables)
-        except RpcError as error:
+        except Exception as error:
             self._runtime.reject(call, error, done)
             return
         self._runtime.dispatch(call, done)
@@ -143,6 +146,7 @@ class Execution:
             what = f"{len(value)} elements" if type(value) is list else type(value).__name__
             # The runtime tells it as INTERNAL, and calls this again with that.
             raise TypeError(f"{call.method.full_name} gave {what} for {len(objects)} objects")
-        results = self.results[entry.slot] = [Failed(error)] * len(objects) if error is not None else value
+        results = [*value] if error is None else [Failed(error)] * len(objects)
+        self.results[entry.slot] = Results(objects, results)
         self._descend(entry.output, results)
         self._ended()

@@ -10,19 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from polywire.protocols.graphql.nodes import Attribute, Introspected, Node, Output, Resolved, TypeName
+from polywire.protocols.graphql.results import Slow
 
 
-class Slow(Exception):
-    """Something is null or wrong where it may not be: `complete` knows where."""
-
-
-def compile_node(root: Node) -> Callable[[None, list[Callable[[], Any]]], Any]:
-    """(None, what gives the next result of each slot) -> the data. Raises Slow, and WrongValue of a leaf."""
+def compile_node(root: Node) -> Callable[[None, list[Callable[[Any], Any]]], Any]:
+    """(None, what gives each slot's result of an object) -> the data. Raises Slow, and WrongValue of a leaf."""
     writer = _Writer()
     name = writer.node(root)
     source = "\n".join(writer.lines)
     exec(compile(source, "<graphql plan>", "exec"), writer.environment)  # noqa: S102 -- see above
-    made: Callable[[None, list[Callable[[], Any]]], Any] = writer.environment[name]
+    made: Callable[[None, list[Callable[[Any], Any]]], Any] = writer.environment[name]
     return made
 
 
@@ -59,9 +56,9 @@ class _Writer:
         if isinstance(entry, TypeName):
             return repr(entry.name)
         if isinstance(entry, Introspected):
-            return f"r[{entry.slot}]()"
+            return f"r[{entry.slot}](o)"
         if isinstance(entry, Resolved):
-            return self._value(entry.output, f"r[{entry.slot}]()")
+            return self._value(entry.output, f"r[{entry.slot}](o)")
         assert isinstance(entry, Attribute)
         return self._value(entry.output, f"o.{entry.attribute}")
 

@@ -14,7 +14,9 @@ from uuid import UUID
 import msgspec
 
 from polywire.codec import Format, message_codec
+from polywire.codec.results import WrongResult
 from polywire.codec.text import iso_duration_to_text
+from polywire.schema.names import lower_camel
 from polywire.schema.scalars import INT_BOUNDS
 from polywire.schema.types import Cardinality, EnumType, Field, Kind, MessageType, Type, UnionType
 
@@ -39,6 +41,16 @@ def _exactly(kind: type) -> Convert:
         return value
 
     return convert
+
+
+def _string(value: Any) -> str:
+    if type(value) is not str:
+        raise _wrong("str", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise WrongValue("a string has a lone surrogate, which UTF-8 cannot carry") from None
+    return value
 
 
 def _integer(kind: Kind, as_text: bool) -> Convert:
@@ -100,7 +112,7 @@ _OUT: dict[Kind, Convert] = {
     Kind.UINT64: _integer(Kind.UINT64, True),
     Kind.FLOAT: _float,
     Kind.DOUBLE: _float,
-    Kind.STRING: _exactly(str),
+    Kind.STRING: _string,
     Kind.BYTES: _bytes,
     Kind.TIMESTAMP: _timestamp,
     Kind.DURATION: _duration,
@@ -114,7 +126,7 @@ def _enum(table: EnumType) -> Convert:
     names = {value.value: value.name for value in table.values}
 
     def convert(value: Any) -> str:
-        if not isinstance(value, enum.Enum) or value not in names:
+        if not isinstance(value, table.cls):
             raise _wrong(table.name, value)
         return names[value]
 
@@ -153,17 +165,40 @@ def _key_text(key: Any) -> str:
 def _plain_out(type_: Type) -> Convert:
     """As plain JSON has it."""
     if type_.message is not None:
-        encode = message_codec(type_.message, Format.PLAIN_JSON).encode
-        return lambda value: msgspec.Raw(encode(value))
+        return _message_out(type_.message)
     if type_.union is not None:
-        encoders = {m.message.cls: message_codec(m.message, Format.PLAIN_JSON).encode for m in type_.union.members}
-        tags = {m.message.cls: m.tag for m in type_.union.members}
-        return lambda value: msgspec.Raw(_tagged(tags[type(value)], encoders[type(value)](value)))
+        return _union_out(type_.union)
     if type_.enum is not None:
-        return lambda value: value.value
+        shown = {value.name: _enum_json(value.value) for value in type_.enum.values}
+        name_of = _enum(type_.enum)
+        return lambda value: shown[name_of(value)]
     if type_.kind in (Kind.INT64, Kind.UINT64):
         return _integer(type_.kind, False)
     return _OUT[type_.kind]
+
+
+def _message_out(message: MessageType) -> Convert:
+    encode = message_codec(message, Format.PLAIN_JSON).encode
+
+    def convert(value: Any) -> msgspec.Raw:
+        try:
+            return msgspec.Raw(encode(value))
+        except WrongResult as error:
+            raise WrongValue(str(error)) from None
+
+    return convert
+
+
+def _union_out(union: UnionType) -> Convert:
+    members = {member.message.cls: (member.tag, _message_out(member.message)) for member in union.members}
+
+    def convert(value: Any) -> msgspec.Raw:
+        if type(value) not in members:
+            raise _wrong(union.name, value)
+        tag, encode = members[type(value)]
+        return msgspec.Raw(_tagged(tag, bytes(encode(value))))
+
+    return convert
 
 
 def _tagged(tag: str, encoded: bytes) -> bytes:
@@ -190,9 +225,14 @@ def _type_in(type_: Type) -> Convert | None:
     if type_.union is not None:
         return _union_in(type_.union)
     if type_.enum is not None:
-        values = {value.name: value.value.value for value in type_.enum.values}
-        return values.__getitem__
+        return {value.name: _enum_json(value.value) for value in type_.enum.values}.__getitem__
     return None
+
+
+def _enum_json(member: enum.Enum) -> Any:
+    """As plain JSON has it."""
+    value = member.value
+    return value if isinstance(value, str | int) and not isinstance(value, bool) else member.name
 
 
 def message_in(message: MessageType) -> Convert:
@@ -224,7 +264,7 @@ def plain_object(fields: dict[str, tuple[Field, Convert | None]], given: dict[st
 
 
 def _union_in(union: UnionType) -> Convert:
-    members = {member.name: member for member in union.members}
+    members = {lower_camel(member.name): member for member in union.members}
 
     def convert(given: Any) -> dict[str, Any]:
         ((name, value),) = given.items()

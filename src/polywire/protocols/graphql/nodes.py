@@ -115,18 +115,20 @@ class Node:
         ]
 
 
+def child_of(output: Output, value: Any) -> Node | None:
+    """What is shown of an object; None where it is none of those that it may be."""
+    child = output.children.get(type(value))
+    if child is not None:
+        return child
+    return next((node for cls, node in output.children.items() if isinstance(value, cls)), None)
+
+
 def children_of(output: Output, value: Any) -> Iterator[tuple[Node, Any]]:
     """The objects in a value that are shown, in order, each with what is shown of it.
 
     Execution and the making of the answer both walk by this, so that the results of calls meet their objects.
     """
-    if output.is_list:
-        if type(value) is list:
-            for item in value:
-                child = output.children.get(type(item))
-                if child is not None:
-                    yield child, item
-        return
-    child = output.children.get(type(value))
-    if child is not None:
-        yield child, value
+    for one in value if output.is_list and type(value) is list else (value,):
+        child = child_of(output, one)
+        if child is not None:
+            yield child, one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -24,14 +24,17 @@ from graphql.execution.values import get_variable_values
 from polywire.errors import Code, RpcError
 from polywire.protocols.graphql.complete import Completion, Path, told
 from polywire.protocols.graphql.execution import Execution
-from polywire.protocols.graphql.fast import Slow, compile_node
+from polywire.protocols.graphql.fast import compile_node
 from polywire.protocols.graphql.leaves import WrongValue
-from polywire.protocols.graphql.nodes import Entry, Introspected, Node, Resolved
+from polywire.protocols.graphql.nodes import Entry, Introspected, Node
 from polywire.protocols.graphql.planner import Planner, condition_variables
+from polywire.protocols.graphql.results import Results
 from polywire.protocols.graphql.schema import GraphqlRefusal, GraphqlSchema
+from polywire.protocols.graphql.subscription import Subscription
 from polywire.protocols.graphql.variables import quick_coercion
 from polywire.protocols.rest.errors import detail_json
-from polywire.runtime.call import Carrier
+from polywire.runtime.call import Call, Carrier
+from polywire.runtime.runtime import Done, Emit
 
 logger = logging.getLogger("polywire")
 
@@ -74,11 +77,12 @@ class Variant:
         """The whole response."""
         results = execution.results
         try:
-            return _encode({"data": self._make(None, [iter(one).__next__ for one in results])})
-        except (Slow, WrongValue, StopIteration):
+            return _encode({"data": self._make(None, [one.take for one in results])})
+        except Exception:
+            # Whatever a value is that it should not be: the careful way finds out where, and tells the caller no more.
             return self._careful_answer(results, request_id)
 
-    def _careful_answer(self, results: list[list[Any]], request_id: str) -> bytes:
+    def _careful_answer(self, results: list[Results], request_id: str) -> bytes:
         errors: list[dict[str, Any]] = []
 
         def report(error: RpcError | WrongValue, path: Path, entry: Entry) -> None:
@@ -156,36 +160,31 @@ class Plan:
             lambda done: then(variant.answer(done, carrier.request_id)),
         )
         for entry in variant.introspected:
-            execution.results[entry.slot] = [self._introspect(entry, variables)]
+            execution.results[entry.slot] = Results([None], [self._introspect(entry, variables)])
         execution.run(variant.root, serially=self.kind is OperationType.MUTATION)
         return execution
 
-    def source(self, variables: dict[str, Any]) -> tuple[Variant, Resolved]:
-        """Of a subscription: what is selected, and the one field that streams."""
-        variant = self.variant(variables)
-        (entry,) = variant.root.resolved
-        return variant, entry
-
-    def item(
+    def subscribe(
         self,
         carrier: Carrier,
         variables: dict[str, Any],
         timeout_s: float | None,
-        value: Any,
-        then: Callable[[bytes], None],
-    ) -> Execution:
-        """As `execute`, of one item that a subscription's stream gave."""
-        variant, entry = self.source(variables)
-        execution = Execution(
-            self._schema.runtime,
-            carrier,
-            variables,
-            variant.slots,
-            timeout_s,
-            lambda done: then(variant.answer(done, carrier.request_id)),
+        emit: Emit,
+        drained: Callable[[], Awaitable[None]],
+        done: Done,
+    ) -> Call:
+        """Run a subscription: emit(call, response, id) for each item, done(call, None, error) once at the end.
+
+        The call is the streaming method's own, as `Runtime.dispatch_stream` runs it. variables: coerced.
+        Raises GraphqlRefusal where `@skip` or `@include` leave nothing to subscribe to.
+        """
+        variant = self.variant(variables)
+        if len(variant.root.resolved) != 1:
+            raise GraphqlRefusal([GraphQLError("a subscription has one field", self._operation)])
+        subscription = Subscription(
+            self._schema.runtime, variant, variant.root.resolved[0], carrier, variables, emit, drained
         )
-        execution.run_beneath(entry, value)
-        return execution
+        return subscription.start(timeout_s, done)
 
     def _introspect(self, entry: Introspected, variables: dict[str, Any]) -> Any:
         result = execute_sync(self._schema.core, entry.document, variable_values=variables)

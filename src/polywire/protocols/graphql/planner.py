@@ -21,13 +21,16 @@ from graphql import (
     VariableNode,
     Visitor,
     is_abstract_type,
-    value_from_ast,
+    is_non_null_type,
     visit,
 )
+from graphql.execution.values import VariableValues
 from graphql.pyutils import Undefined
+from graphql.utilities import coerce_input_literal
 
 from polywire.codec import Format, method_codec
 from polywire.contract.graphql import MethodField
+from polywire.errors import FieldViolation, InvalidInput
 from polywire.protocols.graphql.leaves import Convert, WrongValue, element_out, field_in, message_in, plain_object
 from polywire.protocols.graphql.nodes import (
     Attribute,
@@ -238,19 +241,37 @@ class Planner:
                 if isinstance(value, VariableNode):
                     if value.name.value in variables:
                         coerced[name] = variables[value.name.value]
+                        if coerced[name] is None and is_non_null_type(type_of[name]):
+                            raise _invalid(name, "must not be null")
                     continue
-                result = value_from_ast(value, type_of[name], variables)
-                if result is not Undefined:
-                    coerced[name] = result
+                result = coerce_input_literal(value, type_of[name], VariableValues({}, variables))
+                if result is Undefined:
+                    raise _invalid(name, "does not fit its type")
+                coerced[name] = result
             if convert_whole is not None:
                 (argument,) = coerced.values()
                 return convert_whole(argument)
             return plain_object(fields, coerced)
 
-        if not any(_has_variables(value) for value in values.values()):
+        def make(variables: dict[str, Any]) -> Any:
+            try:
+                text = _encode(plain(variables))
+            except (OverflowError, UnicodeEncodeError):
+                # A number beyond 64 bits in a scalar that takes any, or half of a character.
+                raise InvalidInput("an argument cannot be said in JSON") from None
+            return decode(text)
+
+        if any(_has_variables(value) for value in values.values()):
+            return make
+        try:
             constant = _encode(plain({})) if values else b""
-            return lambda variables: decode(constant)
-        return lambda variables: decode(_encode(plain(variables)))
+        except (OverflowError, UnicodeEncodeError, InvalidInput):
+            return make
+        return lambda variables: decode(constant)
+
+
+def _invalid(argument: str, reason: str) -> InvalidInput:
+    return InvalidInput(f"{argument}: {reason}", (FieldViolation(argument, reason),))
 
 
 def _true(value: Any) -> bool:
