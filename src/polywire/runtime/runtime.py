@@ -49,6 +49,13 @@ class Emit(Protocol):
     def __call__(self, call: Call, item: Any, id: str | None = None, /) -> bool: ...
 
 
+class Socket(Protocol):
+    """A connection on which calls come as messages."""
+
+    def go_away(self) -> None:
+        """Say that the server is going, and let calls under way end."""
+
+
 class Runtime:
     """All calls of one process. Made outside of a loop; `start` ties it to the running one."""
 
@@ -61,6 +68,8 @@ class Runtime:
         """For decompression."""
         self.suspended: set[Call] = set()
         """Calls that have a task: what draining waits for."""
+        self.sockets: set[Socket] = set()
+        """Connections of messages that are open: told when the server goes."""
         self._runner: EagerRunner | None = None
         self._wheel: DeadlineWheel | None = None
         self.heartbeats: Heartbeats

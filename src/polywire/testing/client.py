@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from polywire.schema.types import Method
 from polywire.service.app import App
 from polywire.testing.memory import Answer, MemorySink
 from polywire.testing.streams import Event, feeding, read_events, read_lines
+from polywire.testing.websocket import SocketRefused, TestSocket, accepted_key, handshake
 
 Pairs = Iterable[tuple[str, str]]
 Params = Sequence[tuple[str, str]] | dict[str, str]
@@ -117,6 +118,28 @@ class TestClient:
         sink.paused = paused
         self.site.on_request(self._peer, sink)
         return sink
+
+    @asynccontextmanager
+    async def websocket(
+        self, path: str, *, subprotocols: Sequence[str] = (), headers: Pairs = (), version: str = "1.1"
+    ) -> AsyncGenerator[TestSocket]:
+        """Open a WebSocket; leaving the block is like a caller that hangs up.
+
+        Raises SocketRefused where the server takes it up with anything but 101 (200 over HTTP/2).
+        """
+        method, fields = handshake(tuple(subprotocols), list(headers), version)
+        sink = MemorySink(method, path, fields, version=version, more=True)
+        sink.tunnel = "websocket"
+        self.site.on_request(self._peer, sink)
+        status = sink.status
+        if status != (200 if version == "2" else 101):
+            raise SocketRefused(await sink.answer())
+        if version != "2":
+            assert sink.sent_headers["sec-websocket-accept"] == accepted_key()
+        try:
+            yield TestSocket(sink, status, sink.sent_headers.get("sec-websocket-protocol"))
+        finally:
+            sink.leave()
 
     async def get(self, target: str, **options: Any) -> Answer:
         return await self.request("GET", target, **options)

@@ -106,7 +106,7 @@ class MemorySink:
 
     def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
         headers = _received((*block.pairs, *extra))
-        if 100 <= status < 200:
+        if 100 <= status < 200 and status != 101:
             self._answer.informed.append((status, headers))
             return
         self._answer.status = status
@@ -138,6 +138,16 @@ class MemorySink:
         self._break_off(f"the exchange was reset with code {code}")
 
     # What the test calls.
+
+    @property
+    def status(self) -> int:
+        """Of the answer, once its head is there; else 0."""
+        return self._answer.status
+
+    @property
+    def sent_headers(self) -> Headers:
+        """Of the answer's head, where that is there."""
+        return self._answer.headers
 
     async def answer(self) -> Answer:
         """Wait for the whole answer. Raises ConnectionResetError if the exchange is broken off.

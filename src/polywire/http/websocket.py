@@ -1,0 +1,281 @@
+"""A WebSocket over an exchange's tunnel: an Upgrade of HTTP/1.1 (RFC 6455 §4.2) or an extended CONNECT (RFC 8441)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from polywire.http.exchange import Exchange, Gone
+from polywire.wire.headers import HeaderBlock
+from polywire.wire.websocket import WebSocketEngine
+
+NORMAL: Final = 1000
+GOING_AWAY: Final = 1001
+PROTOCOL_ERROR: Final = 1002
+POLICY_VIOLATION: Final = 1008
+TOO_BIG: Final = 1009
+INTERNAL_ERROR: Final = 1011
+TRY_AGAIN: Final = 1013
+NO_STATUS: Final = 1005
+"""What a close without a code counts as; never sent."""
+ABNORMAL: Final = 1006
+"""What the end of a connection without a close counts as; never sent."""
+
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_PING, _PONG = 9, 10
+_REFUSAL = [("content-type", "text/plain; charset=utf-8")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketLimits:
+    """What one WebSocket may take.
+
+    max_message_bytes: a longer message closes it with 1009.
+    close_timeout_s: seconds that the peer is given to answer a close.
+    """
+
+    max_message_bytes: int = 1024 * 1024
+    close_timeout_s: float = 5.0
+
+
+OnMessage = Callable[["WebSocket", "str | bytes"], None]
+OnClosed = Callable[["WebSocket", int, str], None]
+
+
+def offered_subprotocols(exchange: Exchange) -> list[str]:
+    """What the peer would speak, in the order of its preference (RFC 6455 §11.3.4)."""
+    offered = ", ".join(exchange.headers.get_all("sec-websocket-protocol"))
+    return [name for part in offered.split(",") if (name := part.strip())]
+
+
+def accept(
+    exchange: Exchange,
+    limits: WebSocketLimits,
+    on_message: OnMessage,
+    on_closed: OnClosed,
+    *,
+    subprotocol: str | None = None,
+) -> WebSocket | None:
+    """Take up the tunnel that an exchange asks for; None: the handshake was wrong, and has been answered.
+
+    on_message(ws, message): each message, within the read that brought it. on_closed(ws, code, reason): once, however
+    it ends: the peer's code, ours where the peer broke the protocol, 1006 where it left without a close.
+    """
+    fields = [] if subprotocol is None else [("sec-websocket-protocol", subprotocol)]
+    if exchange.headers.get("sec-websocket-version") != "13":
+        _refuse(exchange, 426, "this server speaks version 13 of WebSocket", [("sec-websocket-version", "13")])
+        return None
+    if exchange.method == "CONNECT":
+        status = 200
+    else:
+        key = exchange.headers.get("sec-websocket-key") or ""
+        if not _is_key(key):
+            _refuse(exchange, 400, "sec-websocket-key must be 16 bytes in base64", [])
+            return None
+        status = 101
+        digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
+        fields.append(("sec-websocket-accept", base64.b64encode(digest).decode()))
+    return WebSocket(exchange, limits, on_message, on_closed, status, HeaderBlock(fields))
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _refuse(exchange: Exchange, status: int, problem: str, fields: list[tuple[str, str]]) -> None:
+    exchange.respond(status, HeaderBlock([*_REFUSAL, *fields]), f"{problem}\n".encode())
+
+
+class WebSocket:
+    """One WebSocket that is open, of the server's end. In one loop, never from other threads.
+
+    The peer gets credit for what has been taken: while it is paused, nothing more is read.
+    """
+
+    __slots__ = (
+        "_close_timer",
+        "_closing",
+        "_engine",
+        "_is_over",
+        "_limits",
+        "_on_closed",
+        "_on_message",
+        "_paused",
+        "_queued",
+        "exchange",
+        "heard",
+        "state",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        limits: WebSocketLimits,
+        on_message: OnMessage,
+        on_closed: OnClosed,
+        status: int,
+        block: HeaderBlock,
+    ) -> None:
+        self.exchange = exchange
+        self.state: Any = None
+        """For the protocol that speaks over it."""
+        self.heard = 0
+        """Reads that have brought something, a pong perhaps: whether the peer lives."""
+        self._limits = limits
+        self._engine = WebSocketEngine(limits.max_message_bytes)
+        self._on_message = on_message
+        self._on_closed = on_closed
+        self._paused = False
+        self._queued: list[Any] = []
+        """What a read has brought and nobody has taken yet, the next one first."""
+        self._closing: tuple[int, str] | None = None
+        """What we have said that we close with."""
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._is_over = False
+        exchange.start(status, block)
+        exchange.watch(self._gone)
+        exchange.on_readable = self._readable  # type: ignore[method-assign]
+        exchange.sink.receiver = exchange
+        exchange.sink.body_timed = False
+        exchange.sink.grant(0)
+
+    @property
+    def is_open(self) -> bool:
+        """Messages can be sent."""
+        return self._closing is None and not self._is_over
+
+    @property
+    def is_blocked(self) -> bool:
+        """More is queued than the peer takes."""
+        return self.exchange.is_blocked
+
+    def send(self, message: str | bytes) -> bool:
+        """Queue a message; False: above the high-water mark, or closed: await `drained` before more."""
+        if not self.is_open:
+            return False
+        return self.exchange.write(self._engine.encode(message))
+
+    def ping(self) -> None:
+        """Ask whether the peer lives: `heard` grows with its answer. Not where it takes nothing in any case."""
+        if self.is_open and not self.exchange.is_blocked:
+            self.exchange.write(self._engine.encode_ping())
+
+    async def drained(self) -> None:
+        """Wait until the peer has taken enough of what is queued. Returns at once where it has left."""
+        if self.is_open:
+            try:
+                await self.exchange.drain()
+                return
+            except Gone:
+                pass
+        await asyncio.sleep(0)
+
+    def pause(self) -> None:
+        """Take no more messages until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self._readable()
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Begin the closing handshake (RFC 6455 §7.1.2); `on_closed` comes with the peer's answer, or after a while.
+
+        Does nothing where it is closing already. Raises ValueError for a code that is never sent.
+        """
+        if not self.is_open:
+            return
+        self.exchange.write(self._engine.encode_close(code, reason))
+        self._closing = (code, reason)
+        self._queued = []
+        # What the peer still sends is read on for its close to be found.
+        self._paused = False
+        self._close_timer = asyncio.get_running_loop().call_later(self._limits.close_timeout_s, self._abandon)
+        self._readable()
+
+    def _readable(self) -> None:
+        sink = self.exchange.sink
+        while not self._paused and not self._is_over:
+            if self._queued:
+                self._take(self._queued.pop(0))
+                continue
+            part = sink.take()
+            if not part:
+                if sink.ended:
+                    self._gone()
+                return
+            sink.grant(len(part))
+            self.heard += 1
+            found = self._engine.receive_data(part)
+            for place, one in enumerate(found):
+                if self._paused:
+                    self._queued = found[place:]
+                    break
+                self._take(one)
+                if self._is_over:
+                    return
+            if self._engine.failure is not None and not self._queued:
+                self._fail(*self._engine.failure)
+
+    def _take(self, one: Any) -> None:
+        if type(one) is not tuple:
+            if self._closing is None:
+                self._on_message(self, one)
+            return
+        opcode, payload = one
+        if opcode == _PING:
+            # One who takes nothing gets no pongs either: they would pile up.
+            if self._closing is None and not self.exchange.is_blocked:
+                self.exchange.write(self._engine.encode_pong(payload))
+        elif opcode != _PONG:
+            self._closed_by_peer(*payload)
+
+    def _closed_by_peer(self, code: int, reason: str) -> None:
+        if self._closing is None:
+            self.exchange.write(self._engine.encode_close(code))
+        else:
+            code, reason = self._closing
+        self._ended(code, reason)
+
+    def _fail(self, code: int, reason: str) -> None:
+        if self._closing is None:
+            self.exchange.write(self._engine.encode_close(code, reason))
+        self._ended(code, reason)
+
+    def _abandon(self) -> None:
+        """The peer has not answered our close in time."""
+        self._close_timer = None
+        assert self._closing is not None
+        self._ended(*self._closing)
+
+    def _gone(self) -> None:
+        """The peer says nothing more; in the middle of a closing handshake that does."""
+        self._ended(*(self._closing or (ABNORMAL, "")))
+
+    def _ended(self, code: int, reason: str) -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        self._queued = []
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+            self._close_timer = None
+        if not self.exchange.sink.closed:
+            self.exchange.finish()
+        on_closed = self._on_closed
+        # They refer to what refers to this: it must go now, not when the collector comes.
+        self._on_message = self._on_closed = _nothing
+        on_closed(self, code, reason)
+
+
+def _nothing(*_: Any) -> None:
+    pass

@@ -1,0 +1,121 @@
+"""What every protocol of messages on a WebSocket needs: bounded calls, time for the first message, pings."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from time import monotonic_ns
+from typing import Any
+
+from polywire.http.exchange import Exchange
+from polywire.http.websocket import GOING_AWAY, WebSocket, WebSocketLimits, accept
+from polywire.request_id import request_id
+from polywire.runtime.call import Call
+from polywire.runtime.metadata import Metadata
+from polywire.runtime.runtime import Runtime
+
+MOST_CALLS = 128
+"""Under way on one socket; messages that would begin more are refused."""
+_MISSED_BEATS = 3
+"""Halves of the heartbeat in which nothing came, a pong neither, after which a peer counts as lost."""
+
+
+class SocketCarrier:
+    """What brings one call of those on a socket: the handshake's fields and peer, an id and a start of its own."""
+
+    __slots__ = ("_id", "headers", "peer", "started_ns")
+
+    def __init__(self, exchange: Exchange, metadata: Metadata | None = None) -> None:
+        self.headers: Metadata = exchange.headers if metadata is None else metadata
+        self.peer = exchange.peer
+        self.started_ns = monotonic_ns()
+        self._id: str | None = None
+
+    @property
+    def request_id(self) -> str:
+        if self._id is None:
+            self._id = request_id(None)
+        return self._id
+
+    def inform(self, status: int, fields: tuple[tuple[bytes, bytes], ...]) -> None:
+        """A message has no interim answers."""
+
+
+class MessageSocket(ABC):
+    """One peer and its calls. The subclass reads messages, and keeps each call in `calls` while it is under way.
+
+    It ends with its peer: what runs then is cancelled.
+    """
+
+    def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
+        self.runtime = runtime
+        self.exchange = exchange
+        self.calls: dict[Any, Call] = {}
+        """By the peer's id."""
+        self.ws: WebSocket
+        self._waiting: asyncio.TimerHandle | None = None
+        self._heard = 0
+        self._missed = 0
+
+    def accept(self, subprotocol: str | None = None) -> bool:
+        """Take the socket up; False: the handshake was wrong, and has been answered."""
+        limits = WebSocketLimits(max_message_bytes=self.runtime.app.max_request_bytes)
+        ws = accept(self.exchange, limits, self._message, self._closed, subprotocol=subprotocol)
+        if ws is None:
+            return False
+        self.ws = ws
+        self.runtime.heartbeats.add(self._beat)
+        self.runtime.sockets.add(self)
+        return True
+
+    def await_first(self, timeout_s: float, code: int, reason: str) -> None:
+        """Close with `code` unless `first_came` is called within so many seconds."""
+        self._waiting = asyncio.get_running_loop().call_later(timeout_s, self.ws.close, code, reason)
+
+    def first_came(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    @property
+    def is_full(self) -> bool:
+        """No more calls may begin."""
+        return len(self.calls) >= MOST_CALLS
+
+    @abstractmethod
+    def on_text(self, text: str) -> None:
+        """A message has come."""
+
+    def on_binary(self, data: bytes) -> None:
+        """By default none is expected."""
+        self.ws.close(1003, "messages are text")
+
+    def go_away(self) -> None:
+        """The server is going: say so, and let what runs end."""
+        self.ws.close(GOING_AWAY, "the server is going away")
+
+    def _message(self, ws: WebSocket, message: str | bytes) -> None:
+        if type(message) is str:
+            self.on_text(message)
+        else:
+            assert isinstance(message, bytes)
+            self.on_binary(message)
+
+    def _beat(self) -> None:
+        if self.ws.heard != self._heard:
+            self._heard = self.ws.heard
+            self._missed = 0
+            return
+        self._missed += 1
+        if self._missed >= _MISSED_BEATS:
+            self.ws.close(GOING_AWAY, "nothing was heard for too long")
+        else:
+            self.ws.ping()
+
+    def _closed(self, ws: WebSocket, code: int, reason: str) -> None:
+        self.first_came()
+        self.runtime.heartbeats.discard(self._beat)
+        self.runtime.sockets.discard(self)
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call.cancel()

@@ -1,0 +1,180 @@
+"""A WebSocket over an exchange: the handshake, messages, closing, and peers that are not as they should be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from polywire import App, Service, query
+from polywire.http.exchange import Exchange
+from polywire.http.websocket import WebSocket, WebSocketLimits, accept, offered_subprotocols
+from polywire.testing import TestClient
+from polywire.testing.websocket import SocketClosed, SocketRefused
+from polywire.wire.websocket import WebSocketEngine
+
+LIMITS = WebSocketLimits(max_message_bytes=1000, close_timeout_s=0.01)
+
+
+class Ping(Service, package="sockets"):
+    @query("GET /echo")
+    async def ping(self) -> str:
+        return "pong"
+
+
+class Echo:
+    def __init__(self) -> None:
+        self.sockets: list[WebSocket] = []
+        self.ends: list[tuple[int, str]] = []
+
+    def __call__(self, exchange: Exchange) -> None:
+        offered = offered_subprotocols(exchange)
+        ws = accept(exchange, LIMITS, self.message, self.closed, subprotocol=offered[0] if offered else None)
+        if ws is not None:
+            self.sockets.append(ws)
+
+    def message(self, ws: WebSocket, message: str | bytes) -> None:
+        if message == "close":
+            ws.close(4000, "as you wish")
+        else:
+            ws.send(message)
+
+    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
+        self.ends.append((code, reason))
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+async def client(echo: Echo) -> AsyncIterator[TestClient]:
+    async with TestClient(App(Ping())) as client:
+        client.site.add_socket("/echo", echo)
+        yield client
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.1", 101), ("2", 200)])
+async def test_messages_come_back(client: TestClient, echo: Echo, version: str, status: int) -> None:
+    async with client.websocket("/echo", subprotocols=["a", "b"], version=version) as ws:
+        assert (ws.status, ws.subprotocol) == (status, "a")
+        ws.send("naïve")
+        ws.send(b"\0\xff")
+        assert [await ws.receive(), await ws.receive()] == ["naïve", b"\0\xff"]
+        ws.close(1000, "done")
+        assert await ws.closed() == (1000, "")
+    assert echo.ends == [(1000, "done")]
+
+
+async def test_the_server_closes(client: TestClient, echo: Echo) -> None:
+    async with client.websocket("/echo") as ws:
+        ws.send("close")
+        ws.send("ignored from here on")
+        assert await ws.closed() == (4000, "as you wish")
+        assert ws.sink.closed
+    assert echo.ends == [(4000, "as you wish")]
+
+
+async def test_a_close_that_nobody_answers_ends_in_time(client: TestClient, echo: Echo) -> None:
+    async with client.websocket("/echo") as ws:
+        ws.send("close")
+        await ws.sink.answer()
+    assert echo.ends == [(4000, "as you wish")]
+
+
+async def test_who_leaves_without_a_word_is_1006(client: TestClient, echo: Echo) -> None:
+    async with client.websocket("/echo"):
+        pass
+    async with client.websocket("/echo") as ws:
+        ws.sink.feed(b"", end=True)
+    assert echo.ends == [(1006, ""), (1006, "")]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\x81\x05hello", 1002),
+        (b"\x91\x80abcd", 1002),
+        (b"\x83\x80abcd", 1002),
+        (b"\x80\x80abcd", 1002),
+        (b"\x89\xfe\x00\x7eabcd", 1002),
+        (b"\x81\xfe\x03\xe9abcd", 1009),
+        (b"\x81\xff\x7f\xff\xff\xff\xff\xff\xff\xffabcd", 1009),
+        (b"\x81\x82\0\0\0\0\xc3\x28", 1007),
+        (b"\x88\x81\0\0\0\0\x03", 1002),
+        (b"\x88\x82\0\0\0\0\x03\xed", 1002),
+    ],
+)
+async def test_what_breaks_the_protocol_is_told(client: TestClient, echo: Echo, data: bytes, code: int) -> None:
+    async with client.websocket("/echo") as ws:
+        ws.send_raw(data)
+        assert (await ws.closed())[0] == code
+        assert ws.sink.closed
+    assert [end for end, _ in echo.ends] == [code]
+
+
+async def test_pings_are_answered_but_not_to_one_who_takes_nothing(client: TestClient, echo: Echo) -> None:
+    engine = WebSocketEngine(1000, is_client=True)
+    async with client.websocket("/echo") as ws:
+        ws.send_raw(engine.encode_ping(b"1"))
+        assert await ws.sink.received() == b"\x8a\x011"
+        ws.sink.paused = True
+        while not echo.sockets[0].is_blocked:
+            ws.send("x" * 1000)
+        queued = ws.sink.buffered_out_bytes
+        for _ in range(1000):
+            ws.send_raw(engine.encode_ping(b"2"))
+        assert ws.sink.buffered_out_bytes == queued
+
+
+async def test_a_paused_socket_reads_nothing_more(client: TestClient, echo: Echo) -> None:
+    async with client.websocket("/echo") as ws:
+        server = echo.sockets[0]
+        server.pause()
+        ws.send("one")
+        ws.send("two")
+        assert ws.sink.buffered_in_bytes > 0
+        server.resume()
+        assert [await ws.receive(), await ws.receive()] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ([("sec-websocket-version", "8"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")], 426),
+        ([("sec-websocket-version", "13")], 400),
+        ([("sec-websocket-version", "13"), ("sec-websocket-key", "c2hvcnQ=")], 400),
+    ],
+)
+async def test_a_handshake_that_is_wrong(client: TestClient, fields: list[tuple[str, str]], status: int) -> None:
+    sink = client.open("GET", "/nowhere")
+    sink = type(sink)("GET", "/echo", fields)
+    sink.tunnel = "websocket"
+    client.site.on_request(client._peer, sink)
+    answer = await sink.answer()
+    assert answer.status == status
+    assert answer.headers.get("sec-websocket-version") == ("13" if status == 426 else None)
+
+
+@pytest.mark.parametrize("headers", [[("origin", "https://evil.example")], [("sec-fetch-site", "cross-site")]])
+@pytest.mark.parametrize("version", ["1.1", "2"])
+async def test_pages_of_other_origins_are_refused(
+    client: TestClient, headers: list[tuple[str, str]], version: str
+) -> None:
+    with pytest.raises(SocketRefused) as caught:
+        async with client.websocket("/echo", headers=headers, version=version):
+            pass
+    assert caught.value.answer.status == 403
+
+
+async def test_the_end_is_told_once_and_nothing_is_left(client: TestClient, echo: Echo) -> None:
+    async with client.websocket("/echo") as ws:
+        ws.close()
+        with pytest.raises(SocketClosed):
+            await ws.receive()
+        ws.leave()
+    await asyncio.sleep(0)
+    assert echo.ends == [(1000, "")]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
