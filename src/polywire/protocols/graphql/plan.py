@@ -8,68 +8,44 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from graphql import (
-    DocumentNode,
-    FragmentDefinitionNode,
-    GraphQLError,
-    OperationDefinitionNode,
-    OperationType,
-    execute_sync,
-    get_operation_ast,
-    parse,
-    validate,
-)
+from graphql import GraphQLError, OperationType, execute_sync
 from graphql.execution.values import get_variable_values
 
-from polywire.errors import Code, RpcError
+from polywire.errors import RpcError
 from polywire.protocols.graphql.complete import Completion, Path, told
+from polywire.protocols.graphql.document import Document, read_document
 from polywire.protocols.graphql.execution import Execution
 from polywire.protocols.graphql.fast import compile_node
 from polywire.protocols.graphql.leaves import WrongValue
+from polywire.protocols.graphql.limits import check_cost, fragments_of
 from polywire.protocols.graphql.nodes import Entry, Introspected, Node
+from polywire.protocols.graphql.plan_errors import error_json
 from polywire.protocols.graphql.planner import Planner, condition_variables
 from polywire.protocols.graphql.results import Results
 from polywire.protocols.graphql.schema import GraphqlRefusal, GraphqlSchema
 from polywire.protocols.graphql.subscription import Subscription
 from polywire.protocols.graphql.variables import quick_coercion
-from polywire.protocols.rest.errors import detail_json
 from polywire.runtime.call import Call, Carrier
 from polywire.runtime.runtime import Done, Emit
 
 logger = logging.getLogger("polywire")
 
 _MOST_VARIANTS = 16
-_MOST_ERRORS = 100
-"""That one answer tells."""
 _encode = msgspec.json.Encoder().encode
 
 
 def make_plan(schema: GraphqlSchema, text: str, operation_name: str | None) -> Plan:
     """Parse, validate and look up the operation. Raises GraphqlRefusal."""
-    try:
-        document = parse(text)
-    except GraphQLError as error:
-        raise GraphqlRefusal([error]) from None
-    errors = validate(schema.core, document)
-    if errors:
-        raise GraphqlRefusal(errors)
-    operation = get_operation_ast(document, operation_name)
-    if operation is None:
-        problem = (
-            f"there is no operation {operation_name!r:.100} in the document"
-            if operation_name
-            else "the document has several operations, and the request does not say which"
-        )
-        raise GraphqlRefusal([GraphQLError(problem)])
-    return Plan(schema, document, operation)
+    return Plan(schema, read_document(schema, text, operation_name))
 
 
 class Variant:
     """What is selected for one set of truth values in `@skip` and `@include`."""
 
-    def __init__(self, root: Node, slots: int) -> None:
+    def __init__(self, root: Node, slots: int, max_errors: int) -> None:
         self.root = root
         self.slots = slots
+        self._max_errors = max_errors
         self.introspected = [entry for entry in root.entries if isinstance(entry, Introspected)]
         self._make = compile_node(root)
 
@@ -88,7 +64,7 @@ class Variant:
         def report(error: RpcError | WrongValue, path: Path, entry: Entry) -> None:
             if isinstance(error, WrongValue):
                 logger.error("%s is wrong: %s (request %s)", path, error, request_id, extra={"request_id": request_id})
-            if len(errors) < _MOST_ERRORS:
+            if len(errors) < self._max_errors:
                 errors.append(error_json(told(error), request_id, path, entry))
 
         data = Completion(results, report).data(self.root)
@@ -98,21 +74,36 @@ class Variant:
 class Plan:
     """One operation of a document that is valid."""
 
-    def __init__(self, schema: GraphqlSchema, document: DocumentNode, operation: OperationDefinitionNode) -> None:
+    def __init__(self, schema: GraphqlSchema, document: Document) -> None:
+        operation = document.operation
         self.kind: OperationType = operation.operation
         self._schema = schema
         self._operation = operation
-        self._fragments = {
-            one.name.value: one for one in document.definitions if isinstance(one, FragmentDefinitionNode)
-        }
-        self._conditions = condition_variables(document)
+        self._fragments = fragments_of(document.node)
+        self._conditions = condition_variables(document.node)
+        self._cost = document.cost
+        self._max_cost = schema.options.max_cost
+        if not self._cost.varying:
+            self._check_cost({})
         self._variants: OrderedDict[tuple[bool, ...], Variant] = OrderedDict()
         definitions = operation.variable_definitions or ()
         self._has_variables = bool(definitions)
         self._quick = quick_coercion(definitions)
 
     def coerce(self, variables: dict[str, Any] | None) -> dict[str, Any]:
-        """The variables by their types (GraphQL §6.1.2). Raises GraphqlRefusal."""
+        """The variables by their types (GraphQL §6.1.2). Raises GraphqlRefusal, also where they ask for too much."""
+        coerced = self._coerce(variables)
+        if self._cost.varying:
+            self._check_cost(coerced)
+        return coerced
+
+    def _check_cost(self, variables: dict[str, Any]) -> None:
+        try:
+            check_cost(self._cost, variables, self._max_cost)
+        except GraphQLError as error:
+            raise GraphqlRefusal([error]) from None
+
+    def _coerce(self, variables: dict[str, Any] | None) -> dict[str, Any]:
         if not self._has_variables:
             return {}
         given = variables or {}
@@ -120,11 +111,16 @@ class Plan:
             quick = self._quick(given)
             if quick is not None:
                 return quick
+        options = self._schema.options
         values = get_variable_values(
-            self._schema.core, self._operation.variable_definitions or (), given, max_errors=_MOST_ERRORS
+            self._schema.core,
+            self._operation.variable_definitions or (),
+            given,
+            max_errors=options.max_errors,
+            hide_suggestions=not options.introspection,
         )
         if isinstance(values, list):
-            raise GraphqlRefusal(values)
+            raise GraphqlRefusal(values[: options.max_errors])
         return values.coerced
 
     def variant(self, variables: dict[str, Any]) -> Variant:
@@ -134,7 +130,7 @@ class Plan:
             conditions = dict(zip(self._conditions, truths, strict=True))
             planner = Planner(self._schema, self._operation, self._fragments, conditions)
             root = planner.root()
-            variant = self._variants[truths] = Variant(root, planner.slots)
+            variant = self._variants[truths] = Variant(root, planner.slots, self._schema.options.max_errors)
             if len(self._variants) > _MOST_VARIANTS:
                 self._variants.popitem(last=False)
         return variant
@@ -189,21 +185,3 @@ class Plan:
     def _introspect(self, entry: Introspected, variables: dict[str, Any]) -> Any:
         result = execute_sync(self._schema.core, entry.document, variable_values=variables)
         return None if result.data is None else result.data.get(entry.key)
-
-
-def error_json(error: RpcError, request_id: str, path: Path = (), entry: Entry | None = None) -> dict[str, Any]:
-    """An error of a call (GraphQL §7.1.2): its code, reason and details in `extensions`."""
-    extensions: dict[str, Any] = {"code": Code(error.code).name}
-    if error.reason is not None:
-        extensions["reason"] = error.reason
-    if error.details:
-        extensions["details"] = [detail_json(detail) for detail in error.details]
-    extensions["requestId"] = request_id
-    shown: dict[str, Any] = {"message": error.message or Code(error.code).name}
-    if entry is not None and entry.node.loc is not None:
-        start = entry.node.loc.start_token
-        shown["locations"] = [{"line": start.line, "column": start.column}]
-    if path:
-        shown["path"] = list(path)
-    shown["extensions"] = extensions
-    return shown

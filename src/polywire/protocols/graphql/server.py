@@ -1,49 +1,57 @@
-"""GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft): queries and mutations."""
+"""GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft): queries and mutations by POST and GET."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from typing import Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from polywire.errors import METHOD_NOT_ALLOWED, UNSUPPORTED_MEDIA_TYPE, MalformedInput, RpcError, Unimplemented
+from polywire.errors import (
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    DeadlineExceeded,
+    InvalidArgument,
+    RpcError,
+    Unimplemented,
+)
 from polywire.http.exchange import Exchange
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
-from polywire.protocols.graphql.plan_errors import refusal_json
-from polywire.protocols.graphql.schema import GraphqlRefusal, GraphqlSchema
+from polywire.protocols.graphql.accept import HTML, JSON, RESPONSE, accepted_forms
+from polywire.protocols.graphql.plan_errors import problems_json
+from polywire.protocols.graphql.preparation import Preparation
+from polywire.protocols.graphql.request import GraphqlRequest, request_from_body, request_from_query
+from polywire.protocols.graphql.schema import GraphqlRefusal
 from polywire.protocols.rest.errors import status_of
 from polywire.protocols.rest.negotiation import is_json, timeout_s
+from polywire.runtime.metadata import error_pairs
 from polywire.runtime.runtime import Runtime
 from polywire.wire.headers import HeaderBlock
 
-_VARY = ("vary", "accept, accept-encoding")
-_JSON = HeaderBlock([("content-type", "application/json; charset=utf-8"), _VARY])
+if TYPE_CHECKING:
+    from polywire.protocols.graphql.plan import Plan
+
+VARY = ("vary", "accept, accept-encoding")
+_BLOCKS = {form: HeaderBlock([("content-type", f"{form}; charset=utf-8"), VARY]) for form in (JSON, RESPONSE)}
 _encode = msgspec.json.Encoder().encode
-_MOST_FIELDS = 100
-
-
-class GraphqlRequest(msgspec.Struct, rename="camel"):
-    """The body of a request; other members are ignored."""
-
-    query: str | None = None
-    variables: dict[str, Any] | None = None
-    operation_name: str | None = None
-    extensions: dict[str, Any] | None = None
-
-
-_decode = msgspec.json.Decoder(GraphqlRequest).decode
+Pairs = tuple[tuple[bytes, bytes], ...]
 
 
 class GraphqlServer(ProtocolServer):
     """Everything at the one path of GraphQL."""
 
     def __init__(self, runtime: Runtime) -> None:
+        options = runtime.app.graphql
         self._runtime = runtime
-        self._path = runtime.app.graphql.path
+        self._path = options.path
         self._limit = runtime.app.max_request_bytes
-        self.schema = GraphqlSchema(runtime) if self._path is not None else None
+        self._cached: Pairs = ()
+        if options.cache_control is not None:
+            self._cached = ((b"cache-control", options.cache_control.encode()),)
+        if self._path is not None:
+            self._preparation = Preparation(runtime)
 
     def routes(self) -> Iterator[tuple[str, str, Endpoint]]:
         if self._path is not None:
@@ -52,87 +60,161 @@ class GraphqlServer(ProtocolServer):
 
     def post(self, exchange: Exchange) -> None:
         if not is_json(exchange.headers.get("content-type") or ""):
-            _refuse(exchange, Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE))
+            problem = Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
+            refuse(exchange, problem)
             return
         body = exchange.take_whole(self._limit)
         if body is None:
-            exchange.collect(self._limit, self._read, _refuse, exchange, self._runtime.pending, self._runtime.turns)
+            _Body(exchange).collect(self)
         else:
-            self._read(exchange, body)
+            self.read(exchange, body)
 
-    def _read(self, exchange: Exchange, body: bytes) -> None:
+    def read(self, exchange: Exchange, body: bytes) -> None:
         try:
-            request = _decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            _refuse(exchange, MalformedInput("the body is not a GraphQL request in JSON"))
+            request = request_from_body(body)
+        except RpcError as error:
+            refuse(exchange, error)
             return
-        self._run(exchange, request, False)
+        self._run(exchange, request, is_get=False)
 
     def get(self, exchange: Exchange) -> None:
         try:
-            request = _from_query(exchange.query)
-        except MalformedInput as error:
-            _refuse(exchange, error)
-            return
-        self._run(exchange, request, True)
-
-    def _run(self, exchange: Exchange, request: GraphqlRequest, is_get: bool) -> None:
-        assert self.schema is not None
-        try:
-            timeout = exchange.headers.get("request-timeout")
-            seconds = None if timeout is None else timeout_s(timeout)
-            if not request.query:
-                raise MalformedInput("the request has no query")
-            plan = self.schema.plan(request.query, request.operation_name)
-            if is_get and plan.kind.value != "query":
-                raise Unimplemented(
-                    f"a {plan.kind.value} cannot be sent by GET", reason=METHOD_NOT_ALLOWED, metadata={"allow": "POST"}
-                )
-            if plan.kind.value == "subscription":
-                raise MalformedInput("a subscription is asked for over a WebSocket, or with accept: text/event-stream")
-            variables = plan.coerce(request.variables)
+            request = request_from_query(exchange.query)
         except RpcError as error:
-            _refuse(exchange, error)
+            refuse(exchange, error)
             return
-        except GraphqlRefusal as refusal:
-            exchange.respond(200, _JSON, _encode({"errors": refusal_json(refusal)}), _extra(exchange), None, True)
+        self._run(exchange, request, is_get=True)
+
+    def _run(self, exchange: Exchange, request: GraphqlRequest, *, is_get: bool) -> None:
+        form = form_of(exchange)
+        try:
+            if form is None:
+                raise InvalidArgument(f"the answer can only be {RESPONSE} or {JSON}", reason=NOT_ACCEPTABLE)
+            seconds = timeout_of(exchange)
+            plan, variables = self._preparation.prepare(request)
+            _check_kind(plan, is_get)
+        except (RpcError, GraphqlRefusal) as problem:
+            refuse(exchange, problem)
             return
+        self._execute(exchange, form, plan, variables, seconds, self._cached if is_get else ())
+
+    def _execute(
+        self,
+        exchange: Exchange,
+        form: str,
+        plan: Plan,
+        variables: dict[str, Any],
+        seconds: float | None,
+        cached: Pairs,
+    ) -> None:
         answered = False
 
         def answer(body: bytes) -> None:
             nonlocal answered
             answered = True
-            exchange.respond(200, _JSON, body, _extra(exchange), None, True)
+            extra = request_id_of(exchange)
+            if cached and body.startswith(b'{"data"'):
+                # Errors stand before the data.
+                extra += cached
+            exchange.respond(200, _BLOCKS[form], body, extra, None, True)
 
         execution = plan.execute(exchange, variables, seconds, answer)
         if not answered:
             exchange.watch(execution.cancel)
 
+    @property
+    def runtime(self) -> Runtime:
+        return self._runtime
 
-def _extra(exchange: Exchange) -> tuple[tuple[bytes, bytes], ...]:
+    @property
+    def limit_bytes(self) -> int:
+        return self._limit
+
+
+class _Body:
+    """A request's body on its way, for as long as the request may take."""
+
+    __slots__ = ("_exchange", "_timer")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._timer: asyncio.TimerHandle | None = None
+
+    def collect(self, server: GraphqlServer) -> None:
+        runtime = server.runtime
+        exchange = self._exchange
+        try:
+            seconds = timeout_of(exchange)
+        except RpcError as error:
+            refuse(exchange, error)
+            return
+
+        def read(body: _Body, data: bytes) -> None:
+            body._stop()
+            server.read(exchange, data)
+
+        def refused(body: _Body, error: RpcError) -> None:
+            body._stop()
+            refuse(exchange, error)
+
+        exchange.collect(server.limit_bytes, read, refused, self, runtime.pending, runtime.turns)
+        if exchange.gathering is not None:
+            if seconds is None:
+                seconds = runtime.app.default_deadline_s
+            if seconds is not None:
+                self._timer = asyncio.get_running_loop().call_later(seconds, self._too_late)
+                exchange.watch(self._stop)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _too_late(self) -> None:
+        refuse(self._exchange, DeadlineExceeded("the deadline has passed"))
+
+
+def _check_kind(plan: Plan, is_get: bool) -> None:
+    kind = plan.kind.value
+    if kind == "mutation" and is_get:
+        raise Unimplemented("a mutation cannot be sent by GET", reason=METHOD_NOT_ALLOWED, metadata={"allow": "POST"})
+    if kind == "subscription":
+        raise InvalidArgument(
+            "a subscription is asked for with accept: text/event-stream, or over a WebSocket", reason=NOT_ACCEPTABLE
+        )
+
+
+def form_of(exchange: Exchange) -> str | None:
+    """What the caller prefers of the forms of one answer; None: it takes none of them."""
+    accept = exchange.headers.get("accept")
+    if not accept:
+        return JSON
+    for form in accepted_forms(accept):
+        if form != HTML:
+            return form
+    return None
+
+
+def timeout_of(exchange: Exchange) -> float | None:
+    """Seconds that the caller gives the request. Raises MalformedInput."""
+    text = exchange.headers.get("request-timeout")
+    return None if text is None else timeout_s(text)
+
+
+def request_id_of(exchange: Exchange) -> Pairs:
     return ((b"x-request-id", exchange.request_id.encode()),)
 
 
-def _refuse(exchange: Exchange, error: RpcError) -> None:
-    """Answer what is no request that could be run."""
-    from polywire.protocols.graphql.plan import error_json
+def refuse(exchange: Exchange, problem: RpcError | GraphqlRefusal) -> None:
+    """Answer what was not run, in the form of GraphQL.
 
-    extra = (*_extra(exchange), *HeaderBlock((error.metadata or {}).items()).pairs)
-    body = _encode({"errors": [error_json(error, exchange.request_id)]})
-    exchange.respond(status_of(error), _JSON, body, extra, None, True)
-
-
-def _from_query(query: str) -> GraphqlRequest:
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        raise MalformedInput("the query string cannot be read") from None
-    fields = dict(pairs)
-    try:
-        variables = msgspec.json.decode(fields["variables"]) if fields.get("variables") else None
-        extensions = msgspec.json.decode(fields["extensions"]) if fields.get("extensions") else None
-    except (msgspec.DecodeError, RecursionError):
-        raise MalformedInput("variables and extensions are objects in JSON") from None
-    if not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
-        raise MalformedInput("variables and extensions are objects in JSON")
-    return GraphqlRequest(fields.get("query"), variables, fields.get("operationName") or None, extensions)
+    A document that is refused is a result like others to callers who know no more than `application/json`: 200.
+    """
+    form = RESPONSE if form_of(exchange) == RESPONSE else JSON
+    extra = request_id_of(exchange)
+    if isinstance(problem, GraphqlRefusal):
+        status = 400 if form == RESPONSE else 200
+    else:
+        status = status_of(problem)
+        extra += HeaderBlock(error_pairs(problem.metadata)).pairs
+    body = _encode({"errors": problems_json(problem, exchange.request_id)})
+    exchange.respond(status, _BLOCKS[form], body, extra, None, True)

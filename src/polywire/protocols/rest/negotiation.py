@@ -16,14 +16,14 @@ NDJSON_NAMES = (NDJSON, "application/ndjson", "application/jsonl")
 @text_cached
 def accepts_json(accept: str) -> bool:
     """Whether `Accept` (RFC 9110 §12.5.1) lets us answer in JSON."""
-    return max(_weight(accept, "application/json"), _weight(accept, "application/problem+json")) > 0
+    return max(weight(accept, "application/json"), weight(accept, "application/problem+json")) > 0
 
 
 @text_cached
 def accepted_stream(accept: str) -> str | None:
     """The form of a stream that `Accept` prefers: `text/event-stream` only where it is named; None: neither."""
-    events = _weight(accept, EVENT_STREAM)
-    lines = max(_weight(accept, name) for name in NDJSON_NAMES)
+    events = weight(accept, EVENT_STREAM)
+    lines = max(weight(accept, name) for name in NDJSON_NAMES)
     if EVENT_STREAM in accept.lower() and events > 0 and events >= lines:
         return EVENT_STREAM
     return NDJSON if lines > 0 else None
@@ -40,34 +40,34 @@ def accepts_problem(accept: str) -> bool:
     """Whether `Accept` names `application/problem+json` and does not prefer plain JSON to it."""
     if "application/problem+json" not in accept.lower():
         return False
-    problem = _weight(accept, "application/problem+json")
-    return problem > 0 and problem >= _weight(accept, "application/json")
+    problem = weight(accept, "application/problem+json")
+    return problem > 0 and problem >= weight(accept, "application/json")
 
 
-def _weight(accept: str, media_type: str) -> float:
+def weight(accept: str, media_type: str) -> float:
     """The q of the most specific range that matches; 0.0 where none does."""
-    wanted = media_type.split("/")[0]
+    kind = media_type.split("/")[0]
     best = (-1, 0.0)
     for item in accept.split(","):
         name, *parameters = [part.strip().lower() for part in item.split(";")]
         if name == media_type:
             precision = 2
-        elif name == f"{wanted}/*":
+        elif name == f"{kind}/*":
             precision = 1
         elif name == "*/*":
             precision = 0
         else:
             continue
-        weight = 1.0
+        quality = 1.0
         for parameter in parameters:
             key, _, value = parameter.partition("=")
             if key.strip() == "q":
                 try:
-                    weight = min(1.0, max(0.0, float(value)))
+                    quality = min(1.0, max(0.0, float(value)))
                 except ValueError:
-                    weight = 0.0
+                    quality = 0.0
         if precision > best[0]:
-            best = (precision, weight)
+            best = (precision, quality)
     return best[1]
 
 
