@@ -44,6 +44,7 @@ from polywire.schema import (
     SchemaError,
     UInt32,
     UInt64,
+    contract_lock,
 )
 from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutation, query, resolve
 
@@ -95,6 +96,7 @@ __all__ = [
     "Unknown",
     "call_options",
     "connect",
+    "contract_lock",
     "current_call",
     "mutation",
     "query",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polywire.schema.errors import SchemaError
+from polywire.schema.lock import contract_lock
 from polywire.schema.message import Message
 from polywire.schema.numbers import ContractLock
 from polywire.schema.patch import Patch
@@ -59,6 +60,7 @@ __all__ = [
     "UInt64",
     "UnionMember",
     "UnionType",
+    "contract_lock",
     "message_type",
     "union_type",
 ]

@@ -1,0 +1,76 @@
+"""The committed contract as a lock: the numbers that its .proto files gave."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from polywire.protofile import FileSet, ProtoError, load
+from polywire.protofile.declarations import Enum, Message
+from polywire.protofile.resolve import all_messages
+from polywire.schema.errors import SchemaError
+from polywire.schema.names import upper_snake
+from polywire.schema.numbers import ContractLock
+
+_WIDEST = 10_000
+"""Numbers in one reserved range."""
+
+
+def contract_lock(folder: str | Path) -> ContractLock:
+    """The numbers of the contract in a folder of .proto files, for `class UserService(Service, lock=...)`.
+
+    So a field keeps its number wherever it stands in its class, a new one takes the next that was never used, and those
+    of removed ones stay reserved: `polywire contract write` writes what this reads.
+
+    folder: relative to the module that calls this. Where there is none yet, nothing is locked.
+
+    Raises SchemaError, with file, line and column, for files that cannot be read.
+    """
+    path = Path(folder)
+    if not path.is_absolute():
+        module = sys._getframe(1).f_globals.get("__file__")
+        path = (Path(module).parent if module else Path.cwd()) / path
+    return lock_of(path)
+
+
+def lock_of(folder: Path) -> ContractLock:
+    """As `contract_lock`, of a folder that is named whole."""
+    files = sorted(folder.rglob("*.proto")) if folder.is_dir() else []
+    try:
+        return lock_from(load(files, [folder]))
+    except ProtoError as error:
+        raise SchemaError(
+            str(error.place), error.problem, "mend the contract, or take it out of version control anew"
+        ) from None
+
+
+def lock_from(files: FileSet) -> ContractLock:
+    """The numbers that some files give, by the names that Python has for them."""
+    numbers: dict[str, dict[str, int]] = {}
+    reserved: dict[str, tuple[int, ...]] = {}
+    wanted = [files.files[name] for name in files.wanted]
+    messages = [message for file in wanted for message in all_messages(file.messages)]
+    enums = [enum for file in wanted for enum in file.enums] + [enum for message in messages for enum in message.enums]
+    for message in messages:
+        numbers[message.full_name] = {field.name: field.number for field in message.fields}
+        reserved[message.full_name] = _expanded(message)
+    for enum in enums:
+        numbers[enum.full_name] = {
+            enum_value_name(enum, value.name): value.number for value in enum.values if value.number != 0
+        }
+        reserved[enum.full_name] = _expanded(enum)
+    return ContractLock(numbers, reserved)
+
+
+def enum_value_name(enum: Enum, proto_name: str) -> str:
+    """`ACTIVE` for `STATUS_ACTIVE` of Status."""
+    return proto_name.removeprefix(f"{upper_snake(enum.name)}_")
+
+
+def _expanded(table: Message | Enum) -> tuple[int, ...]:
+    found: list[int] = []
+    for start, end in table.reserved:
+        if end - start >= _WIDEST:
+            raise ProtoError(table.place, f"{table.name} reserves more than {_WIDEST} numbers at once")
+        found += range(start, end + 1)
+    return tuple(sorted(found))
