@@ -41,6 +41,8 @@ class Execution:
         self._pending = 1
         """Calls that have not ended, and one for as long as more may be begun."""
         self._open: set[Call] = set()
+        self._waited = False
+        """Some call has suspended."""
         self._serial: list[Resolved] = []
         """Fields of a mutation that wait for those before them, the next one last."""
 
@@ -82,12 +84,11 @@ class Execution:
             self._descend(nested.output, [getattr(one, nested.attribute, None) for one in objects])
 
     def _descend(self, output: Output, values: list[Any]) -> None:
-        found: dict[int, tuple[Node, list[Any]]] = {}
-        for child in output.children.values():
-            if child.resolves:
-                found[id(child)] = (child, [])
-        if not found:
+        if not output.resolves:
             return
+        found: dict[int, tuple[Node, list[Any]]] = {
+            id(child): (child, []) for child in output.children.values() if child.resolves
+        }
         for value in values:
             for child, one in children_of(output, value):
                 if child.resolves:
@@ -113,15 +114,17 @@ class Execution:
             call.limit_time(self._timeout_s)
         self._pending += 1
         try:
-            if call.remaining_s() == 0:
+            if self._waited and call.remaining_s() == 0:
                 raise DeadlineExceeded("the deadline has passed")
             call.input = entry.make_input(self._variables)
         except Exception as error:
             self._runtime.reject(call, error, done)
             return
         self._runtime.dispatch(call, done)
-        if not call.answered and not entry.binding.finish_on_disconnect:
-            self._open.add(call)
+        if not call.answered:
+            self._waited = True
+            if not entry.binding.finish_on_disconnect:
+                self._open.add(call)
 
     def _one_done(
         self,

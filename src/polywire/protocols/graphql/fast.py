@@ -34,7 +34,9 @@ def _give_up_on(value: Any, results: Any) -> Any:
 class _Writer:
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.environment: dict[str, Any] = {"__builtins__": {"type": type, "list": list, "str": str, "bool": bool}}
+        self.environment: dict[str, Any] = {
+            "__builtins__": {each.__name__: each for each in (type, list, str, bool, int, float)}
+        }
         self.environment |= {"give_up": _give_up, "give_up_on": _give_up_on}
         self._count = 0
 
@@ -75,10 +77,14 @@ class _Writer:
 
     def _single(self, output: Output, first: str, again: str) -> str:
         """One value. first: how it is had, once; again: its name from then on."""
-        if output.inline is not None:
-            return f"({again} if type({first}) is {output.inline.__name__} else give_up())"
         if output.leaf is not None:
-            return f"{self._name(output.leaf)}({first})"
+            leaf, inline = self._name(output.leaf), output.inline
+            if inline is None:
+                return f"{leaf}({first})"
+            holds = f" and {inline.holds.format(again)}" if inline.holds else ""
+            return (
+                f"({inline.shown.format(again)} if type({first}) is {inline.type.__name__}{holds} else {leaf}({again}))"
+            )
         children = {cls: self.node(child) for cls, child in output.children.items()}
         if len(children) == 1:
             ((cls, function),) = children.items()

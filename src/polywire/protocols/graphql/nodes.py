@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphql import DocumentNode, FieldNode
@@ -33,7 +34,19 @@ class Selected:
         return f"{{{' '.join(name + (f' {sub!r}' if sub._fields else '') for name, sub in self._fields.items())}}}"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """A leaf's usual value in the source of a plan: its type, what holds of it besides, and how it is shown.
+
+    `{}` stands for the value.
+    """
+
+    type: type
+    holds: str = ""
+    shown: str = "{}"
+
+
+@dataclass(eq=False)
 class Output:
     """What a value must be, and how it is shown."""
 
@@ -42,12 +55,17 @@ class Output:
     """Of the list, where it is one; elements never are."""
     leaf: Convert | None = None
     """Of a scalar or an enum."""
-    inline: type | None = None
-    """`str`, `bool` or `float`, where that is all that there is to check of a leaf."""
+    inline: Inline | None = None
+    """What leaves need no `leaf` for."""
     children: dict[type, Node] = field(default_factory=dict)
     """Of an object: by the class of the value."""
     shows_none: bool = False
     """A method without a result: that it was called is its value."""
+
+    @cached_property
+    def resolves(self) -> bool:
+        """Calls are to be made beneath it."""
+        return any(child.resolves for child in self.children.values())
 
 
 @dataclass(slots=True, eq=False)
@@ -92,7 +110,7 @@ class Introspected(Entry):
     document: DocumentNode
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Node:
     """A set of fields on one type."""
 
@@ -101,18 +119,14 @@ class Node:
     resolves: bool = False
     """Some field in it, or beneath it, takes a call."""
 
-    @property
+    @cached_property
     def resolved(self) -> list[Resolved]:
         return [entry for entry in self.entries if isinstance(entry, Resolved)]
 
-    @property
+    @cached_property
     def nested(self) -> list[Attribute]:
         """Attributes beneath which calls are to be made."""
-        return [
-            entry
-            for entry in self.entries
-            if isinstance(entry, Attribute) and any(child.resolves for child in entry.output.children.values())
-        ]
+        return [entry for entry in self.entries if isinstance(entry, Attribute) and entry.output.resolves]
 
 
 def child_of(output: Output, value: Any) -> Node | None:

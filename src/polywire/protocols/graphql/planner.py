@@ -35,6 +35,7 @@ from polywire.protocols.graphql.leaves import Convert, WrongValue, element_out, 
 from polywire.protocols.graphql.nodes import (
     Attribute,
     Entry,
+    Inline,
     Introspected,
     Node,
     Output,
@@ -48,7 +49,15 @@ if TYPE_CHECKING:
     from polywire.protocols.graphql.schema import GraphqlSchema
 
 Fields = dict[str, list[FieldNode]]
-_INLINE = {Kind.STRING: str, Kind.BOOL: bool}
+_INLINE = {
+    Kind.STRING: Inline(str),
+    Kind.BOOL: Inline(bool),
+    Kind.INT32: Inline(int, "-2147483648 <= {} <= 2147483647"),
+    # Finite.
+    Kind.FLOAT: Inline(float, "{0} - {0} == 0"),
+    Kind.DOUBLE: Inline(float, "{0} - {0} == 0"),
+}
+_INLINE_ID = {Kind.STRING: Inline(str), Kind.INT32: Inline(int, "-2147483648 <= {} <= 2147483647", "str({})")}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -136,7 +145,7 @@ class Planner:
             if isinstance(entry, Resolved | Introspected):
                 node.resolves = True
             elif isinstance(entry, Attribute):
-                node.resolves |= any(child.resolves for child in entry.output.children.values())
+                node.resolves |= entry.output.resolves
         return node
 
     def _entry(
@@ -184,7 +193,9 @@ class Planner:
             if one.type.union is not None:
                 members = [member.message for member in one.type.union.members]
                 return Output(is_list, one.nullable, children=self._children(members, nodes))
-        inline = None if one.is_id or one.cardinality is Cardinality.MAP else _INLINE.get(one.type.kind)
+        inline = (_INLINE_ID if one.is_id else _INLINE).get(one.type.kind)
+        if one.cardinality is Cardinality.MAP:
+            inline = None
         return Output(is_list, one.nullable, element_out(one), inline)
 
     def _children(self, messages: list[MessageType], nodes: list[FieldNode]) -> dict[type, Node]:

@@ -24,6 +24,7 @@ from polywire.protocols.trpc.batch import Batch, LineBatch
 from polywire.protocols.trpc.events import Subscription
 from polywire.protocols.trpc.procedure import Procedure, Told, told_error
 from polywire.protocols.trpc.requests import batch_inputs, query_fields
+from polywire.protocols.trpc.sockets import Sockets
 from polywire.runtime.call import Call
 from polywire.runtime.runtime import Runtime
 from polywire.wire.headers import HeaderBlock
@@ -53,6 +54,10 @@ class TrpcServer(ProtocolServer):
             template = f"{self._options.path}/{{path}}"
             yield template, "GET", self.get
             yield template, "POST", self.post
+
+    def websockets(self) -> Iterator[tuple[str, Endpoint]]:
+        if self._options.path is not None:
+            yield self._options.path, Sockets(self._runtime, self._by_path)
 
     def get(self, exchange: Exchange) -> None:
         if exchange.method == "HEAD":
