@@ -129,7 +129,7 @@ class _Builder:
         resolvers = [resolver for service in services for resolver in service.resolvers]
         while resolvers:
             # What one resolves may be what another adds a field to.
-            known = [one for one in resolvers if one.resolves and one.resolves.name in self.model.objects]
+            known = [one for one in resolvers if self._owner(one) is not None]
             if not known:
                 break
             for one in known:
@@ -151,15 +151,21 @@ class _Builder:
             )
         fields[method.graphql_name] = self._method_field(method, is_root=root != "Subscription")
 
+    def _owner(self, resolver: Method) -> ObjectType | None:
+        """The object that a resolver adds a field to; None where no method gives it."""
+        assert resolver.resolves is not None
+        owner = self.model.objects.get(resolver.resolves.name)
+        return owner if owner is not None and owner.message is resolver.resolves else None
+
     def _resolved(self, method: Method) -> None:
-        assert method.resolves is not None
-        owner = self.model.objects[method.resolves.name]
+        owner = self._owner(method)
+        assert owner is not None
         taken = owner.resolved.get(method.graphql_name)
         if method.graphql_name in owner.fields or taken is not None:
-            by = taken.method.full_name if taken is not None else where(method.resolves.cls)
+            by = taken.method.full_name if taken is not None else where(owner.message.cls)
             raise SchemaError(
                 method.full_name,
-                f"{method.resolves.name} has a field {method.graphql_name} already, by {by}",
+                f"{owner.message.name} has a field {method.graphql_name} already, by {by}",
                 'give it another name, @resolve(..., graphql="...")',
             )
         owner.resolved[method.graphql_name] = self._method_field(method, is_root=False)
@@ -203,9 +209,17 @@ class _Builder:
         elif type_.union is not None:
             union(type_.union)
         elif type_.enum is not None:
-            self.model.enums[self._claim(type_.enum.name, type_.enum)] = type_.enum
+            self._enum(type_.enum)
         elif not one.is_id and SCALARS[type_.kind] in CUSTOM:
             self.model.scalars.add(SCALARS[type_.kind])
+
+    def _enum(self, table: EnumType) -> None:
+        for value in table.values:
+            if value.name in ("true", "false", "null"):
+                raise SchemaError(
+                    f"{where(table.cls)}.{value.name}", "GraphQL has no enum value of this name", "write it in capitals"
+                )
+        self.model.enums[self._claim(table.name, table)] = table
 
     def _object(self, message: MessageType) -> str:
         name = self._claim(message.name, message)
@@ -296,5 +310,5 @@ def default_text(one: Field) -> str | None:
     if isinstance(value, bool | int | float | str):
         if one.is_id or SCALARS.get(one.type.kind) in ("Int64", "UInt64"):
             return json.dumps(str(value))
-        return json.dumps(value)
+        return json.dumps(value, ensure_ascii=False)
     return None

@@ -47,9 +47,7 @@ def sdl_of(model: GraphqlModel) -> str:
         values = [value.name for value in table.values]
         blocks.append([*_description(table.doc), f"enum {name} {{", *_indented(values), "}"])
     for name, message in model.inputs.items():
-        arguments = list(input_arguments(message))
-        body = [line for one in arguments for line in (*_description(one.doc), _argument(one))]
-        body = body or [f"{EMPTY_FIELD}: Boolean"]
+        body = list(_documented(input_arguments(message))) or [f"{EMPTY_FIELD}: Boolean"]
         blocks.append([*_description(message.doc), f"input {name} {{", *_indented(body), "}"])
     for name, union in model.input_unions.items():
         body = [f"{lower_camel(member.name)}: {member.message.name}Input" for member in union.members]
@@ -62,8 +60,19 @@ def sdl_of(model: GraphqlModel) -> str:
 def _fields(fields: Iterable[MethodField]) -> Iterator[str]:
     for one in fields:
         yield from _description(one.method.doc)
-        arguments = ", ".join(map(_argument, one.arguments))
-        yield f"{one.name}{f'({arguments})' if arguments else ''}: {one.type}"
+        if any(argument.doc for argument in one.arguments):
+            yield f"{one.name}("
+            yield from _indented(_documented(one.arguments))
+            yield f"): {one.type}"
+        else:
+            arguments = ", ".join(map(_argument, one.arguments))
+            yield f"{one.name}{f'({arguments})' if arguments else ''}: {one.type}"
+
+
+def _documented(arguments: Iterable[Argument]) -> Iterator[str]:
+    for one in arguments:
+        yield from _description(one.doc)
+        yield _argument(one)
 
 
 def _argument(one: Argument) -> str:

@@ -88,6 +88,16 @@ class Selection(Protocol):
     def __getitem__(self, name: str) -> Selection:
         """What is selected of that field in turn; empty where it has no fields. Raises KeyError where it is not."""
 
+    def get(self, name: str) -> Selection | None:
+        """As `[name]`; None where the field is not selected."""
+
+    @property
+    def arguments(self) -> list[dict[str, Any]]:
+        """Of the field whose selection this is, by their names in GraphQL, as far as they were given.
+
+        One for each time that it is selected: a query may ask for a field twice, by two aliases.
+        """
+
 
 class Call:
     """One invocation of a method, from its decoded input to its outcome. It never knows the exchange that carries it.

@@ -246,3 +246,14 @@ async def test_a_cancelled_stream_stops_what_is_beneath_its_item() -> None:
         await asyncio.sleep(0)
         assert not engine.runtime.suspended
     assert stream.responses.empty()
+
+
+async def test_the_arguments_of_what_is_selected_are_told() -> None:
+    library = Library()
+    async with serving(library) as engine:
+        await engine.data(
+            "query($n: Int) {author(id: 1) {a: books(first: $n) {id} b: books(first: 1) {id} c: books {id}}}", n=3
+        )
+    selected = library.selections["author"].get("books")
+    assert selected.arguments == [{"first": 3}, {"first": 1}, {}]
+    assert library.selections["author"].get("motto") is None

@@ -109,7 +109,8 @@ class Execution:
     def _call(self, entry: Resolved, parent: Any, done: Callable[[Call, Any, RpcError | None], None]) -> None:
         call = Call(entry.binding, self._carrier)
         call.parent = parent
-        call.selection = entry.selection
+        if entry.selection is not None:
+            call.selection = entry.selection.with_variables(self._variables)
         if self._timeout_s is not None:
             call.limit_time(self._timeout_s)
         self._pending += 1

@@ -10,28 +10,8 @@ from typing import Any
 from graphql import DocumentNode, FieldNode
 
 from polywire.protocols.graphql.leaves import Convert
+from polywire.protocols.graphql.selection import Arguments, Selected
 from polywire.runtime.binding import Binding
-
-
-class Selected:
-    """The fields selected beneath a field: what `call.selection` shows."""
-
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: dict[str, Selected]) -> None:
-        self._fields = fields
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._fields
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __getitem__(self, name: str) -> Selected:
-        return self._fields[name]
-
-    def __repr__(self) -> str:
-        return f"{{{' '.join(name + (f' {sub!r}' if sub._fields else '') for name, sub in self._fields.items())}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +79,7 @@ class Resolved(Entry):
     output: Output
     make_input: Callable[[dict[str, Any]], Any]
     """From the variables. Raises what decoding raises."""
+    arguments: Arguments
     selection: Selected | None
 
 

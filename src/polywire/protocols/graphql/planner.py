@@ -40,9 +40,9 @@ from polywire.protocols.graphql.nodes import (
     Node,
     Output,
     Resolved,
-    Selected,
     TypeName,
 )
+from polywire.protocols.graphql.selection import Arguments, Selected
 from polywire.schema.types import Cardinality, Field, Kind, MessageType, ResultForm
 
 if TYPE_CHECKING:
@@ -160,9 +160,10 @@ class Planner:
         if method_field is not None:
             output = self._method_output(method_field, nodes)
             selection = self._selected(output) if output.children else None
-            make_input = self._input(method_field, first, type_)
+            arguments, vary = self._arguments(method_field, first, type_)
+            make_input = self._input(method_field, arguments, vary)
             binding = self._schema.bindings[method_field.method]
-            return Resolved(key, first, self._slot(), binding, output, make_input, selection)
+            return Resolved(key, first, self._slot(), binding, output, make_input, arguments, selection)
         one = attributes.get(name)
         if one is None:
             # The stand-in of a type without fields.
@@ -212,10 +213,13 @@ class Planner:
         found: dict[str, Selected] = {}
         for child in output.children.values():
             for entry in child.entries:
-                inner = entry.output if isinstance(entry, Attribute | Resolved) else None
-                below = self._selected(inner) if inner is not None else Selected({})
-                known = found.get(entry.node.name.value)
-                found[entry.node.name.value] = below if known is None else _merged(known, below)
+                below = Selected({})
+                if isinstance(entry, Attribute):
+                    below = self._selected(entry.output)
+                elif isinstance(entry, Resolved):
+                    below = self._selected(entry.output).merged(Selected({}, (entry.arguments,)))
+                name = entry.node.name.value
+                found[name] = found[name].merged(below) if name in found else below
         return Selected(found)
 
     def _alone(self, nodes: list[FieldNode]) -> DocumentNode:
@@ -230,14 +234,34 @@ class Planner:
 
     # Arguments
 
-    def _input(self, field: MethodField, node: FieldNode, owner: GraphQLObjectType) -> Callable[[dict[str, Any]], Any]:
-        """What makes the method's input of the variables: decoded anew for each call, as a handler may change it."""
-        decode = method_codec(field.method, Format.PLAIN_JSON).decode_input
+    def _arguments(self, field: MethodField, node: FieldNode, owner: GraphQLObjectType) -> tuple[Arguments, bool]:
+        """The arguments of the variables, and whether they depend on any."""
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
         values: dict[str, ValueNode] = {
             argument.name: given[argument.name] for argument in field.arguments if argument.name in given
         }
         type_of = {name: argument.type for name, argument in owner.fields[field.name].args.items()}
+
+        def coerced(variables: dict[str, Any]) -> dict[str, Any]:
+            found = {}
+            for name, value in values.items():
+                if isinstance(value, VariableNode):
+                    if value.name.value in variables:
+                        found[name] = variables[value.name.value]
+                        if found[name] is None and is_non_null_type(type_of[name]):
+                            raise _invalid(name, "must not be null")
+                    continue
+                result = coerce_input_literal(value, type_of[name], VariableValues({}, variables))
+                if result is Undefined:
+                    raise _invalid(name, "does not fit its type")
+                found[name] = result
+            return found
+
+        return coerced, any(_has_variables(value) for value in values.values())
+
+    def _input(self, field: MethodField, arguments: Arguments, vary: bool) -> Callable[[dict[str, Any]], Any]:
+        """What makes the method's input of the variables: decoded anew for each call, as a handler may change it."""
+        decode = method_codec(field.method, Format.PLAIN_JSON).decode_input
         fields: dict[str, tuple[Field, Convert | None]] = {
             argument.name: (argument.field, field_in(argument.field))
             for argument in field.arguments
@@ -247,22 +271,11 @@ class Planner:
         convert_whole = message_in(field.method.input) if whole else None
 
         def plain(variables: dict[str, Any]) -> Any:
-            coerced = {}
-            for name, value in values.items():
-                if isinstance(value, VariableNode):
-                    if value.name.value in variables:
-                        coerced[name] = variables[value.name.value]
-                        if coerced[name] is None and is_non_null_type(type_of[name]):
-                            raise _invalid(name, "must not be null")
-                    continue
-                result = coerce_input_literal(value, type_of[name], VariableValues({}, variables))
-                if result is Undefined:
-                    raise _invalid(name, "does not fit its type")
-                coerced[name] = result
+            given = arguments(variables)
             if convert_whole is not None:
-                (argument,) = coerced.values()
+                (argument,) = given.values()
                 return convert_whole(argument)
-            return plain_object(fields, coerced)
+            return plain_object(fields, given)
 
         def make(variables: dict[str, Any]) -> Any:
             try:
@@ -272,10 +285,10 @@ class Planner:
                 raise InvalidInput("an argument cannot be said in JSON") from None
             return decode(text)
 
-        if any(_has_variables(value) for value in values.values()):
+        if vary:
             return make
         try:
-            constant = _encode(plain({})) if values else b""
+            constant = _encode(plain({})) if fields or whole else b""
         except (OverflowError, UnicodeEncodeError, InvalidInput):
             return make
         return lambda variables: decode(constant)
@@ -290,13 +303,6 @@ def _true(value: Any) -> bool:
     if value is not None:
         raise WrongValue(f"expected None, got {type(value).__name__}")
     return True
-
-
-def _merged(one: Selected, other: Selected) -> Selected:
-    merged = {name: one[name] for name in one}
-    for name in other:
-        merged[name] = _merged(merged[name], other[name]) if name in merged else other[name]
-    return Selected(merged)
 
 
 def _has_variables(value: ValueNode) -> bool:

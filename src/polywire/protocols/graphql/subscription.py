@@ -48,7 +48,8 @@ class Subscription:
     def start(self, timeout_s: float | None, done: Done) -> Call:
         entry = self._entry
         call = Call(entry.binding, self._carrier)
-        call.selection = entry.selection
+        if entry.selection is not None:
+            call.selection = entry.selection.with_variables(self._variables)
         if timeout_s is not None:
             call.limit_time(timeout_s)
         try:
