@@ -174,3 +174,11 @@ class Library(Service, package="library"):
     @resolve(Author)
     async def short(self, authors: list[Author]) -> list[Int32]:
         return [1]
+
+    @resolve(Author, graphql="self")
+    async def itself(self, author: Author) -> Author:
+        return author
+
+    @resolve(Author)
+    async def selves(self, authors: list[Author]) -> list[list[Author]]:
+        return [[author] for author in authors]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from polywire.protocols.graphql.schema import GraphqlRefusal
+from polywire.service.options import GraphqlOptions
 from tests.protocols.graphql.engine import problems, serving
 from tests.protocols.graphql.library import Author, Library
 
@@ -257,3 +258,18 @@ async def test_the_arguments_of_what_is_selected_are_told() -> None:
     selected = library.selections["author"].get("books")
     assert selected.arguments == [{"first": 3}, {"first": 1}, {}]
     assert library.selections["author"].get("motto") is None
+
+
+async def test_resolvers_within_resolvers_as_deep_as_can_be_asked() -> None:
+    library = Library()
+    text = "id"
+    for depth in range(98):
+        text = f"self {{{text}}}" if depth % 2 else f"selves {{{text}}}"
+    async with serving(library, graphql=GraphqlOptions(max_depth=100, list_size=1)) as engine:
+        answer = await engine.data(f"{{author(id: 1) {{{text}}}}}")
+    depth = 0
+    found = answer["author"]
+    while "id" not in found:
+        found = found.get("self") or found["selves"][0]
+        depth += 1
+    assert (depth, found) == (98, {"id": "1"})

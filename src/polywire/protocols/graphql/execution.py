@@ -38,8 +38,13 @@ class Execution:
         self._variables = variables
         self._timeout_s = timeout_s
         self._then = then
-        self._pending = 1
-        """Calls that have not ended, and one for as long as more may be begun."""
+        self._pending = 0
+        """Calls that have not ended."""
+        self._ready: list[tuple[Output, list[Any]]] = []
+        """Values beneath which calls are to be made. They are not made where a value comes, which may be deep within
+        the end of another call."""
+        self._goes_on = True
+        """More calls are being made further up."""
         self._open: set[Call] = set()
         self._waited = False
         """Some call has suspended."""
@@ -57,23 +62,34 @@ class Execution:
             self._serial = [*reversed(root.resolved)]
         else:
             self._resolve(root, [None])
-        self._ended()
+        self._go_on()
 
     def run_beneath(self, entry: Resolved, value: Any) -> None:
         """Resolve what is beneath a field of the root whose value is here: an item of a subscription."""
         self.results[entry.slot] = Results([None], [value])
         self._descend(entry.output, [value])
-        self._ended()
+        self._go_on()
 
     def _ended(self) -> None:
-        """A call has ended, or all that could be begun at once has been."""
         self._pending -= 1
-        while not self._pending and self._serial:
-            self._pending = 1
+        if not self._goes_on:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Make the calls that can be made, and answer once there are none."""
+        self._goes_on = True
+        while True:
+            for output, values in self._ready:
+                # Grows meanwhile, by the calls that end at once.
+                self._descend(output, values)
+            self._ready.clear()
+            if self._pending:
+                self._goes_on = False
+                return
+            if not self._serial:
+                self._then(self)
+                return
             self._begin(self._serial.pop(), [None])
-            self._pending -= 1
-        if not self._pending:
-            self._then(self)
 
     def _resolve(self, node: Node, objects: list[Any]) -> None:
         if not objects:
@@ -140,8 +156,8 @@ class Execution:
         self._open.discard(call)
         results[place] = value if error is None else Failed(error)
         left[0] -= 1
-        if not left[0]:
-            self._descend(entry.output, results)
+        if not left[0] and entry.output.resolves:
+            self._ready.append((entry.output, results))
         self._ended()
 
     def _batch_done(self, entry: Resolved, objects: list[Any], call: Call, value: Any, error: RpcError | None) -> None:
@@ -152,5 +168,6 @@ class Execution:
             raise TypeError(f"{call.method.full_name} gave {what} for {len(objects)} objects")
         results = [*value] if error is None else [Failed(error)] * len(objects)
         self.results[entry.slot] = Results(objects, results)
-        self._descend(entry.output, results)
+        if entry.output.resolves:
+            self._ready.append((entry.output, results))
         self._ended()
