@@ -198,7 +198,7 @@ def _bind(service: Service) -> BoundService:
     if not isinstance(service, Service) or type(service) is Service:
         raise SchemaError("App", f"{service!r} is no service", "derive its class from Service")
     table = type(service).__polywire__
-    if not table.methods:
+    if not table.methods and not table.resolvers:
         raise SchemaError(_place(service), "it offers no method", "decorate some with @query or @mutation")
     return BoundService(table, service)
 
