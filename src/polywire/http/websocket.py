@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from polywire.http.exchange import Exchange, Gone
+from polywire.http.exchange import Exchange
+from polywire.tasks.eager import Waiter
 from polywire.wire.headers import HeaderBlock
 from polywire.wire.websocket import WebSocketEngine
 
@@ -110,6 +111,8 @@ class WebSocket:
         "_on_message",
         "_paused",
         "_queued",
+        "_resumes",
+        "_waiters",
         "exchange",
         "heard",
         "state",
@@ -134,6 +137,10 @@ class WebSocket:
         self._on_message = on_message
         self._on_closed = on_closed
         self._paused = False
+        self._resumes = False
+        """It is paused until the peer has taken what is queued."""
+        self._waiters: list[Waiter] = []
+        """Of those who await `drained`: a socket may carry many streams."""
         self._queued: list[Any] = []
         """What a read has brought and nobody has taken yet, the next one first."""
         self._closing: tuple[int, str] | None = None
@@ -143,6 +150,7 @@ class WebSocket:
         exchange.start(status, block)
         exchange.watch(self._gone)
         exchange.on_readable = self._readable  # type: ignore[method-assign]
+        exchange.on_writable = self._writable  # type: ignore[method-assign]
         exchange.sink.receiver = exchange
         exchange.sink.body_timed = False
         exchange.sink.grant(0)
@@ -169,23 +177,45 @@ class WebSocket:
             self.exchange.write(self._engine.encode_ping())
 
     async def drained(self) -> None:
-        """Wait until the peer has taken enough of what is queued. Returns at once where it has left."""
-        if self.is_open:
+        """Wait until the peer has taken enough of what is queued. Returns at once where it has left.
+
+        Any number of tasks may wait at once.
+        """
+        while self.is_open and self.exchange.is_blocked:
+            waiter = Waiter(asyncio.get_running_loop())
+            self._waiters.append(waiter)
             try:
-                await self.exchange.drain()
-                return
-            except Gone:
-                pass
-        await asyncio.sleep(0)
+                await waiter
+            finally:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+        if not self.is_open:
+            await asyncio.sleep(0)
 
     def pause(self) -> None:
         """Take no more messages until `resume`."""
         self._paused = True
 
+    def pause_until_drained(self) -> None:
+        """Take no more messages until the peer has taken what is queued for it: it asks faster than it reads."""
+        self._paused = self._resumes = True
+
     def resume(self) -> None:
+        self._resumes = False
         if self._paused:
             self._paused = False
             self._readable()
+
+    def _writable(self) -> None:
+        Exchange.on_writable(self.exchange)
+        self._wake()
+        if self._resumes:
+            self.resume()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.wake()
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin the closing handshake (RFC 6455 §7.1.2); `on_closed` comes with the peer's answer, or after a while.
@@ -198,7 +228,8 @@ class WebSocket:
         self._closing = (code, reason)
         self._queued = []
         # What the peer still sends is read on for its close to be found.
-        self._paused = False
+        self._paused = self._resumes = False
+        self._wake()
         self._close_timer = asyncio.get_running_loop().call_later(self._limits.close_timeout_s, self._abandon)
         self._readable()
 
@@ -275,6 +306,7 @@ class WebSocket:
         # They refer to what refers to this: it must go now, not when the collector comes.
         self._on_message = self._on_closed = _nothing
         on_closed(self, code, reason)
+        self._wake()
 
 
 def _nothing(*_: Any) -> None:

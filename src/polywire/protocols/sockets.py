@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from time import monotonic_ns
-from typing import Any
+from typing import Any, Protocol
 
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import GOING_AWAY, WebSocket, WebSocketLimits, accept
 from polywire.request_id import request_id
-from polywire.runtime.call import Call
 from polywire.runtime.metadata import Metadata
 from polywire.runtime.runtime import Runtime
 
@@ -41,6 +40,12 @@ class SocketCarrier:
         """A message has no interim answers."""
 
 
+class Cancellable(Protocol):
+    """What runs for a peer: a call, or several of them."""
+
+    def cancel(self) -> None: ...
+
+
 class MessageSocket(ABC):
     """One peer and its calls. The subclass reads messages, and keeps each call in `calls` while it is under way.
 
@@ -50,7 +55,7 @@ class MessageSocket(ABC):
     def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
         self.runtime = runtime
         self.exchange = exchange
-        self.calls: dict[Any, Call] = {}
+        self.calls: dict[Any, Cancellable] = {}
         """By the peer's id."""
         self.ws: WebSocket
         self._waiting: asyncio.TimerHandle | None = None
@@ -100,6 +105,8 @@ class MessageSocket(ABC):
         else:
             assert isinstance(message, bytes)
             self.on_binary(message)
+        if ws.is_blocked:
+            ws.pause_until_drained()
 
     def _beat(self) -> None:
         if self.ws.heard != self._heard:

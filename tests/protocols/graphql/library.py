@@ -70,6 +70,9 @@ class Library(Service, package="library"):
         self.gate = asyncio.Event()
         self.waiting = 0
         self.shelf = [author(id) for id in range(5)]
+        self.open_streams = 0
+        self.stream_closed = asyncio.Event()
+        self.sent = 0
 
     def _note(self, name: str) -> None:
         self.asked[name] += 1
@@ -137,6 +140,28 @@ class Library(Service, package="library"):
     async def watch(self, count: Int32) -> AsyncIterator[Author]:
         for id in range(count):
             yield author(id)
+
+    @query
+    async def watch_fails(self) -> AsyncIterator[Author]:
+        yield author(1)
+        raise NotFound("no more authors")
+
+    @query
+    async def watch_for_ever(self) -> AsyncIterator[Author]:
+        self.open_streams += 1
+        try:
+            yield author(1)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.open_streams -= 1
+            self.stream_closed.set()
+
+    @query
+    async def watch_much(self) -> AsyncIterator[Author]:
+        """More than a caller is sent who does not read."""
+        for id in range(200):
+            self.sent += 1
+            yield Author(id, "x" * 1000)
 
     @query
     async def watch_tracked(self) -> AsyncIterator[Tracked[Author]]:

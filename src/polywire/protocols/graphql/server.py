@@ -24,6 +24,7 @@ from polywire.protocols.graphql.plan_errors import problems_json
 from polywire.protocols.graphql.preparation import Preparation
 from polywire.protocols.graphql.request import GraphqlRequest, request_from_body, request_from_query
 from polywire.protocols.graphql.schema import GraphqlRefusal
+from polywire.protocols.graphql.sockets import Sockets
 from polywire.protocols.rest.errors import status_of
 from polywire.protocols.rest.negotiation import is_json, timeout_s
 from polywire.runtime.metadata import error_pairs
@@ -57,6 +58,11 @@ class GraphqlServer(ProtocolServer):
         if self._path is not None:
             yield self._path, "POST", self.post
             yield self._path, "GET", self.get
+
+    def websockets(self) -> Iterator[tuple[str, Endpoint]]:
+        if self._path is not None:
+            timeout_s = self._runtime.app.graphql.init_timeout_s
+            yield self._path, Sockets(self._runtime, self._preparation, timeout_s)
 
     def post(self, exchange: Exchange) -> None:
         if not is_json(exchange.headers.get("content-type") or ""):
