@@ -55,8 +55,20 @@ cdef const uint8_t* read_scalar(
     cdef Py_ssize_t length
     cdef int kind = field.kind
     value = None
-    if kind <= UINT64 or kind == ENUM:
+    if field.encoding == FIXED:
+        length = 4 if field.wire == 5 else 8
+        if end - p < length:
+            raise malformed(r, p, "truncated number")
+        number = 0
+        memcpy(&number, p, length)
+        p += length
+        value = number_value(r, field, number, depth)
+    elif kind <= UINT64 or kind == ENUM:
         p = varint(r, p, end, &number)
+        if field.encoding == ZIGZAG:
+            if kind == INT32:
+                number = <uint32_t>number
+            number = (number >> 1) ^ (0 - (number & 1))
         value = number_value(r, field, number, depth)
     elif kind == FLOAT:
         if end - p < 4:
@@ -285,11 +297,11 @@ cdef int read_entry(
     value = None
     while p < end:
         p = read_tag(r, p, end, &number, &wire)
-        if number == 1 and wire == wire_type(field.map_key):
+        if number == 1 and wire == field.key_field.wire:
             p = read_scalar(r, field.key_field, p, end, depth, &made)
             key = <object>made
             Py_XDECREF(made)
-        elif number == 2 and wire == wire_type(field.kind):
+        elif number == 2 and wire == field.wire:
             if deferred:
                 p = read_length(r, p, end, &length)
                 first = first or p - r.start + r.shift
@@ -355,7 +367,7 @@ cdef int read_fields(
         step(&r.trail, depth, field)
         i = field.arg
         if field.cardinality == SINGLE:
-            if wire != wire_type(field.kind):
+            if wire != field.wire:
                 p = skip(r, p, end, number, wire, depth)
             elif field.deferred:
                 p = read_length(r, p, end, &length)
@@ -376,7 +388,7 @@ cdef int read_fields(
                     Py_XDECREF(values[i])
                 values[i] = made
         elif field.cardinality == LIST:
-            if wire != wire_type(field.kind) and not (wire == 2 and field.packed):
+            if wire != field.wire and not (wire == 2 and field.packed):
                 p = skip(r, p, end, number, wire, depth)
                 continue
             if values[i] == NULL:

@@ -45,6 +45,21 @@ cdef inline uint8_t* put_varint(uint8_t* p, uint64_t value) noexcept:
     return p + 1
 
 
+cdef inline void put_encoded(Writer* w, FieldTable field, uint64_t value) noexcept:
+    """An integer as its field has it: a plain varint, that of its zigzag, or all of its bytes."""
+    if field.encoding == VARINT:
+        w.pos = put_varint(w.pos, value)
+    elif field.encoding == ZIGZAG:
+        value = (value << 1) ^ <uint64_t>(<int64_t>value >> 63)
+        w.pos = put_varint(w.pos, <uint32_t>value if field.kind == INT32 else value)
+    elif field.wire == 5:
+        memcpy(w.pos, &value, 4)
+        w.pos += 4
+    else:
+        memcpy(w.pos, &value, 8)
+        w.pos += 8
+
+
 cdef inline int put_bytes(Writer* w, const char* data, Py_ssize_t length) except -1:
     """Length and bytes. The caller has ensured room for the length."""
     w.pos = put_varint(w.pos, length)
@@ -93,14 +108,14 @@ cdef int write_value(Writer* w, FieldTable field, object value, int depth) excep
             raise mistyped(field, value)
         if kind == UINT64:
             try:
-                w.pos = put_varint(w.pos, PyLong_AsUnsignedLongLong(value))
+                put_encoded(w, field, PyLong_AsUnsignedLongLong(value))
             except OverflowError:
                 raise ValueError(range_reason(kind)) from None
             return 0
         number = PyLong_AsLongLongAndOverflow(value, &overflow)
         if overflow or (kind == INT32 and number != <int32_t>number) or (kind == UINT32 and number != <uint32_t>number):
             raise ValueError(range_reason(kind))
-        w.pos = put_varint(w.pos, <uint64_t>number)
+        put_encoded(w, field, <uint64_t>number)
     elif kind == MESSAGE:
         start = w.pos - w.base
         w.pos += 1
@@ -196,6 +211,10 @@ cdef inline bint is_zero(int kind, const uint8_t* data, Py_ssize_t length) noexc
     if kind == DOUBLE or kind == FLOAT:
         memcpy(&real, data, length)
         return real == 0  # by its bits: -0.0 is sent
+    if INT32 <= kind <= UINT64 and length >= 4:
+        # A fixed integer; a varint of so many bytes has its high bits set.
+        memcpy(&real, data, length if length < 8 else 8)
+        return real == 0
     return length == 1 and data[0] == 0
 
 
@@ -262,7 +281,7 @@ cdef int write_map(Writer* w, FieldTable field, object value, int depth) except 
         w.trail.steps[depth].key = <PyObject*>key
         write_value(w, field.key_field, key, depth)
         need(w, 32)
-        w.pos[0] = (2 << 3) | wire_type(field.kind)
+        w.pos[0] = (2 << 3) | field.wire
         w.pos += 1
         write_checked(w, field, item, depth)
         w.trail.steps[depth].key = NULL

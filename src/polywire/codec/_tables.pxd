@@ -31,6 +31,12 @@ cdef enum:
     LIST = 2
     MAP = 3
 
+# Encoding of polywire.schema.types.
+cdef enum:
+    VARINT = 0
+    ZIGZAG = 1
+    FIXED = 2
+
 cdef enum:
     MAX_DEPTH = 100     # nested messages, as in the protobuf runtimes
     INLINE_FIELDS = 24  # slots of a message with up to so many fields live on the C stack
@@ -84,6 +90,8 @@ cdef class FieldTable:
     cdef readonly int kind
     cdef readonly int cardinality
     cdef readonly int map_key
+    cdef int encoding               # of an integer
+    cdef int wire                   # the wire type of one value
     cdef readonly int arg           # place among the constructor's arguments
     cdef Py_ssize_t offset          # of the slot in the Struct; -1: read by name
     cdef readonly uint32_t number
@@ -132,8 +140,10 @@ cdef inline object read_slot(MessageTable table, object value, FieldTable field)
         raise unset(table, field)
     return <object>found
 
-cdef inline int wire_type(int kind) noexcept:
+cdef inline int wire_type(int kind, int encoding) noexcept:
     """Of one value (https://protobuf.dev/programming-guides/encoding)."""
+    if encoding == FIXED:
+        return 1 if kind == INT64 or kind == UINT64 else 5
     if kind == FLOAT:
         return 5
     if kind == DOUBLE:

@@ -51,6 +51,7 @@ pw_inherit_vectorcall(<PyTypeObject*>MESSAGE_META)
 
 assert [int(kind) for kind in types.Kind] == list(range(BOOL, DATE + 1))
 assert [int(one) for one in types.Cardinality] == [SINGLE, LIST, MAP]
+assert [int(one) for one in types.Encoding] == [VARINT, ZIGZAG, FIXED]
 
 cdef object UNSET = _UNSET
 cdef tuple EXPECTED = (

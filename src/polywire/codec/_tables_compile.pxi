@@ -76,8 +76,9 @@ cdef void set_keys(FieldTable field):
 
 cdef void set_tag(FieldTable field):
     cdef uint32_t tag
-    field.packed = field.cardinality == LIST and wire_type(field.kind) != 2
-    tag = field.number << 3 | (2 if field.packed or field.cardinality == MAP else wire_type(field.kind))
+    field.wire = wire_type(field.kind, field.encoding)
+    field.packed = field.cardinality == LIST and field.wire != 2
+    tag = field.number << 3 | (2 if field.packed or field.cardinality == MAP else field.wire)
     field.tag_length = 0
     while tag >= 128:
         field.tag[field.tag_length] = <uint8_t>(tag | 128)
@@ -94,6 +95,7 @@ cdef FieldTable compile_field(object declared, int place, object cls, dict made)
     field.json_name = declared.json_name
     set_keys(field)
     field.kind = type.kind
+    field.encoding = type.encoding
     field.cardinality = declared.cardinality
     field.number = declared.number
     field.arg = place

@@ -12,6 +12,7 @@ from polywire.contract.files import (
     is_optional,
     oneof_name,
     proto_files,
+    scalar_name,
     type_name,
 )
 from polywire.contract.reach import NamedType
@@ -40,6 +41,12 @@ _TYPE_NUMBERS: dict[str, Any] = {
     "bytes": 12,
     "uint32": 13,
     "enum": 14,
+    "fixed64": 6,
+    "fixed32": 7,
+    "sfixed32": 15,
+    "sfixed64": 16,
+    "sint32": 17,
+    "sint64": 18,
 }
 _OPTIONAL: Any = 1
 _REPEATED: Any = 3
@@ -108,7 +115,7 @@ def _field(field: Field, proto: FieldDescriptorProto) -> None:
 def _set_type(field: Field, proto: FieldDescriptorProto) -> None:
     name = type_name(field)
     if name is None:
-        proto.type = _TYPE_NUMBERS[SCALARS[field.type.kind]]
+        proto.type = _TYPE_NUMBERS[scalar_name(field.type)]
     else:
         proto.type = _TYPE_NUMBERS["enum" if field.type.kind is Kind.ENUM else "message"]
         proto.type_name = "." + name

@@ -10,7 +10,17 @@ from dataclasses import dataclass, field
 
 from polywire.contract.reach import NamedType, children, named_types
 from polywire.schema.errors import SchemaError
-from polywire.schema.types import Cardinality, EnumType, Field, Kind, MessageType, ServiceType, UnionType
+from polywire.schema.types import (
+    Cardinality,
+    Encoding,
+    EnumType,
+    Field,
+    Kind,
+    MessageType,
+    ServiceType,
+    Type,
+    UnionType,
+)
 
 WELL_KNOWN = {
     "google.protobuf.Timestamp": "google/protobuf/timestamp.proto",
@@ -43,6 +53,20 @@ SCALARS = {
     Kind.DATE: "string",
 }
 """The protobuf type of each kind that is none of the named ones."""
+
+_ENCODED = {
+    (Kind.INT32, Encoding.ZIGZAG): "sint32",
+    (Kind.INT64, Encoding.ZIGZAG): "sint64",
+    (Kind.UINT32, Encoding.FIXED): "fixed32",
+    (Kind.UINT64, Encoding.FIXED): "fixed64",
+    (Kind.INT32, Encoding.FIXED): "sfixed32",
+    (Kind.INT64, Encoding.FIXED): "sfixed64",
+}
+
+
+def scalar_name(type_: Type) -> str:
+    """The protobuf type of a value that is no message, union or enum."""
+    return _ENCODED.get((type_.kind, type_.encoding)) or SCALARS[type_.kind]
 
 
 @dataclass

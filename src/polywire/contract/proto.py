@@ -11,6 +11,7 @@ from polywire.contract.files import (
     is_optional,
     oneof_name,
     proto_files,
+    scalar_name,
     type_name,
 )
 from polywire.contract.reach import NamedType
@@ -97,7 +98,7 @@ def _reserved(numbers: tuple[int, ...]) -> Iterator[str]:
 def _field(field: Field) -> str:
     name = type_name(field)
     # Fully qualified: a relative name would be looked up from the innermost scope and could find another type.
-    written = f".{name}" if name is not None else SCALARS[field.type.kind]
+    written = f".{name}" if name is not None else scalar_name(field.type)
     if field.cardinality is Cardinality.LIST:
         written = f"repeated {written}"
     elif field.cardinality is Cardinality.MAP:

@@ -8,7 +8,22 @@ from polywire.schema.message import Message
 from polywire.schema.numbers import ContractLock
 from polywire.schema.patch import Patch
 from polywire.schema.reader import message_type, union_type
-from polywire.schema.scalars import ID, Doc, FieldNumber, Float32, Int32, Int64, UInt32, UInt64
+from polywire.schema.scalars import (
+    ID,
+    Doc,
+    FieldNumber,
+    Fixed32,
+    Fixed64,
+    Float32,
+    Int32,
+    Int64,
+    SFixed32,
+    SFixed64,
+    SInt32,
+    SInt64,
+    UInt32,
+    UInt64,
+)
 from polywire.schema.types import (
     Cardinality,
     Constraints,
@@ -41,6 +56,8 @@ __all__ = [
     "EnumValue",
     "Field",
     "FieldNumber",
+    "Fixed32",
+    "Fixed64",
     "Float32",
     "Int32",
     "Int64",
@@ -52,6 +69,10 @@ __all__ = [
     "Patch",
     "ResultForm",
     "Route",
+    "SFixed32",
+    "SFixed64",
+    "SInt32",
+    "SInt64",
     "SchemaError",
     "ServiceType",
     "Shape",

@@ -40,6 +40,16 @@ class Kind(enum.IntEnum):
     """`datetime.date`, an ISO 8601 string on the wire."""
 
 
+class Encoding(enum.IntEnum):
+    """How protobuf writes an integer; nothing but its bytes depends on it."""
+
+    VARINT = 0
+    ZIGZAG = 1
+    """`sint32`, `sint64`: short for negative numbers too."""
+    FIXED = 2
+    """`fixed32`, `sfixed64` and the like: 4 or 8 bytes."""
+
+
 class Cardinality(enum.IntEnum):
     SINGLE = 1
     LIST = 2
@@ -136,6 +146,7 @@ class Type:
     enum: EnumType | None = None
     union: UnionType | None = field(default=None, repr=False)
     constraints: Constraints | None = None
+    encoding: Encoding = Encoding.VARINT
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,8 +20,8 @@ import msgspec
 from polywire.schema.constraints import check_applies, native_meta, read_constraints
 from polywire.schema.errors import SchemaError
 from polywire.schema.message import Message, MessageMeta
-from polywire.schema.scalars import Doc, FieldNumber, IdMarker, Width
-from polywire.schema.types import Cardinality, Constraints, EnumType, Kind, MessageType, Type, UnionType
+from polywire.schema.scalars import Doc, FieldNumber, IdMarker, Width, Wire
+from polywire.schema.types import Cardinality, Constraints, Encoding, EnumType, Kind, MessageType, Type, UnionType
 
 _SCALARS: Final[dict[Any, Kind]] = {
     bool: Kind.BOOL,
@@ -75,6 +75,7 @@ class Extras:
     metas: list[msgspec.Meta] = field(default_factory=list)
     others: list[Any] = field(default_factory=list)
     width: Kind | None = None
+    encoding: Encoding = Encoding.VARINT
     is_id: bool = False
     number: int | None = None
     doc: str = ""
@@ -88,6 +89,8 @@ class Extras:
             case Width():
                 self.width = extra.kind
                 self.metas.pop()  # The bounds that `Int32` itself brings; the kind says them.
+            case Wire():
+                self.encoding = extra.encoding
             case IdMarker():
                 self.is_id = True
             case FieldNumber():
@@ -214,6 +217,8 @@ def _read_map(annotation: Any, extras: Extras, tables: Tables, where: str) -> Va
             f"{_spell((arguments[0],))} cannot be the key of a map",
             "use str, an integer or bool, or a list of a Message with a key and a value",
         )
+    if key_extras.encoding is not Encoding.VARINT:
+        raise SchemaError(where, "the key of a map is a plain integer", "use Int32, Int64, UInt32 or UInt64")
     if key_extras.metas:
         raise SchemaError(where, "constraints on the key of a map are not carried", "check the keys in the method")
     element = _read_element(arguments[1], "map", tables, where)
@@ -253,7 +258,7 @@ def _read_single(annotation: Any, extras: Extras, tables: Tables, where: str) ->
     if kind is not None:
         check_applies(constraints, kind, Cardinality.SINGLE, where)
         native = _annotated(annotation, native_meta(constraints, kind), extras)
-        return Type(kind, constraints=constraints), native
+        return Type(kind, constraints=constraints, encoding=extras.encoding), native
     check_applies(constraints, Kind.MESSAGE, Cardinality.SINGLE, where)
     if isinstance(annotation, MessageMeta) and annotation is not Message:
         if annotation.__polywire_union_members__ is None:

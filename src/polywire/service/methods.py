@@ -50,13 +50,20 @@ class _Input:
     stream_argument: str | None = None
 
 
-def read_method(owner: Owner, python_name: str, function: Callable[..., Any], operation: Operation) -> Method:
-    """The table of one method. Raises SchemaError."""
+def read_method(
+    owner: Owner,
+    python_name: str,
+    function: Callable[..., Any],
+    operation: Operation,
+    declared: Callable[..., Any] | None = None,
+) -> Method:
+    """The table of one method. declared: whose signature it has; default: its own. Raises SchemaError."""
     where = f"{owner.cls.__module__}.{owner.cls.__qualname__}.{python_name}"
     name = operation.name or upper_camel(python_name.strip("_"))
     if not _METHOD_NAME.fullmatch(name):
         raise SchemaError(where, f"{name!r} is no name for a method", 'write it like name="GetUser"')
-    reading = _Signature(owner, function, where, name)
+    declared = declared or function
+    reading = _Signature(owner, declared, where, name, declared is not function)
     parent, batched = reading.parent(operation.resolves) if operation.resolves is not None else (None, False)
     input_ = reading.input()
     if parent is not None and input_.stream_argument is not None:
@@ -109,7 +116,7 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
         operation.on_disconnect == "finish",
         is_async,
         function,
-        doc_of(function),
+        doc_of(function) or doc_of(declared),
         operation.graphql or lower_camel(python_name.strip("_") if operation.name is None else name),
         parent,
         batched,
@@ -117,8 +124,10 @@ def read_method(owner: Owner, python_name: str, function: Callable[..., Any], op
 
 
 class _Signature:
-    def __init__(self, owner: Owner, function: Callable[..., Any], where: str, name: str) -> None:
+    def __init__(self, owner: Owner, function: Callable[..., Any], where: str, name: str, is_inherited: bool) -> None:
+        """is_inherited: an abstract base declares it, and its names mean what they mean there."""
         self._owner = owner
+        self._is_inherited = is_inherited
         self._function = function
         self._where = where
         self._name = name
@@ -250,7 +259,9 @@ class _Signature:
     def _resolve(self, annotation: Any, where: str) -> Any:
         function = inspect.unwrap(self._function)
         cls = self._owner.cls
-        local = {**self._owner.scope, **nested_classes(vars(cls)), cls.__name__: cls}
+        local: dict[str, Any] = {}
+        if not self._is_inherited:
+            local = {**self._owner.scope, **nested_classes(vars(cls)), cls.__name__: cls}
         return resolve(annotation, getattr(function, "__globals__", {}), local, where)
 
     def _generate(self, name: str, hints: dict[str, Any], defaults: dict[str, Any], origin: str) -> MessageType:

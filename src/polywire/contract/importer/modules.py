@@ -1,0 +1,295 @@
+"""Writes one Python module for each .proto file. The same bytes go over the wire as with protoc's own code.
+
+Implicit fields have their zero as default; messages, oneofs and `optional` fields are `T | None`. An open enum, one
+whose 0 means something, say, is an integer with named constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from polywire.contract.importer.names import class_name, field_name, is_closed, method_name, module_name, value_names
+from polywire.contract.importer.routes import routes_of
+from polywire.protofile import Enum, Field, File, FileSet, Message, Method, Service, load
+from polywire.schema.names import upper_camel
+
+_INDENT = "    "
+_WIDEST = 100
+_SCALARS = {
+    "double": ("float", "0.0"),
+    "float": ("Float32", "0.0"),
+    "int32": ("Int32", "0"),
+    "int64": ("int", "0"),
+    "uint32": ("UInt32", "0"),
+    "uint64": ("UInt64", "0"),
+    "sint32": ("SInt32", "0"),
+    "sint64": ("SInt64", "0"),
+    "fixed32": ("Fixed32", "0"),
+    "fixed64": ("Fixed64", "0"),
+    "sfixed32": ("SFixed32", "0"),
+    "sfixed64": ("SFixed64", "0"),
+    "bool": ("bool", "False"),
+    "string": ("str", '""'),
+    "bytes": ("bytes", 'b""'),
+}
+_KEYS = {"int64": "int", "bool": "bool", "string": "str", "int32": "Int32", "uint32": "UInt32", "uint64": "UInt64"}
+_NATIVE = {"google.protobuf.Timestamp": "datetime", "google.protobuf.Duration": "timedelta"}
+_EMPTY = "google.protobuf.Empty"
+_OWN = frozenset(f"google/protobuf/{name}.proto" for name in ("timestamp", "duration", "empty", "descriptor")) | {
+    "google/api/http.proto",
+    "google/api/annotations.proto",
+}
+"""Files that need no module."""
+
+
+@dataclass(slots=True)
+class Imported:
+    """What came of some files."""
+
+    modules: dict[str, str] = field(default_factory=dict)
+    """Python by file name, `user_pb.py`; with an `__init__.py` where the modules need each other."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be said in Python: `user.proto:12:3: ...`."""
+
+
+def import_proto(paths: Sequence[Path], roots: Sequence[Path] = ()) -> Imported:
+    """Read .proto files and what they import.
+
+    Raises ProtoError for what is wrong in them, OSError where one cannot be read.
+    """
+    files = load(paths, roots)
+    found = Imported()
+    for file in files.files.values():
+        if file.name not in _OWN:
+            found.modules[f"{module_name(file.name)}.py"] = _Module(file, files, found.notes).text()
+    if len(found.modules) > 1:
+        found.modules["__init__.py"] = ""
+    return found
+
+
+class _Module:
+    def __init__(self, file: File, files: FileSet, notes: list[str]) -> None:
+        self._file = file
+        self._files = files
+        self._notes = notes
+        self._imports: set[str] = set()
+        self._used: set[str] = set()
+
+    def text(self) -> str:
+        blocks: list[list[str]] = []
+        for enum in self._file.enums:
+            blocks.append(list(self._enum(enum)))
+        for message in self._file.messages:
+            blocks.append(list(self._message(message, None)))
+        for service in self._file.services:
+            blocks.append(list(self._service(service)))
+        body = "\n\n\n".join("\n".join(block) for block in blocks)
+        return "\n".join(self._head()) + (f"\n\n\n{body}\n" if body else "\n")
+
+    def _head(self) -> Iterator[str]:
+        doc = self._file.doc.splitlines()
+        yield f'"""From {self._file.name}, by `polywire contract import`.' + ('"""' if not doc else "")
+        if doc:
+            yield ""
+            yield from (line.replace("\\", "\\\\").replace('"""', "'''") for line in doc)
+            yield '"""'
+        yield ""
+        yield "from __future__ import annotations"
+        standard = []
+        if "enum" in self._used:
+            standard.append("import enum")
+        if "AsyncIterator" in self._used:
+            standard.append("from collections.abc import AsyncIterator")
+        dates = sorted(self._used & {"datetime", "timedelta"})
+        if dates:
+            standard.append(f"from datetime import {', '.join(dates)}")
+        if "Annotated" in self._used:
+            standard.append("from typing import Annotated")
+        if standard:
+            yield ""
+            yield from standard
+        ours = sorted(self._used - {"enum", "AsyncIterator", "datetime", "timedelta", "Annotated", "Empty"})
+        if ours:
+            yield ""
+            line = f"from polywire import {', '.join(ours)}"
+            yield line if len(line) <= _WIDEST else "from polywire import (\n    " + ",\n    ".join(ours) + ",\n)"
+        if "Empty" in self._used:
+            yield "from polywire.schema import Empty"
+        if self._imports:
+            yield ""
+            yield f"from . import {', '.join(sorted(self._imports))}"
+
+    def _use(self, name: str) -> str:
+        self._used.add(name)
+        return name
+
+    def _note(self, place: object, problem: str) -> None:
+        self._notes.append(f"{place}: {problem}")
+
+    # Types
+
+    def _enum(self, enum: Enum) -> Iterator[str]:
+        self._use("enum")
+        names = value_names(enum)
+        closed = is_closed(enum)
+        yield f"class {class_name(enum.name)}(enum.{'Enum' if closed else 'IntEnum'}):"
+        doc = enum.doc
+        if not closed:
+            doc = (
+                f"{doc}\n\n".lstrip()
+                + "Open, so fields of it are integers: values that are not named here keep as well."
+            )
+            self._note(
+                enum.place, f"{enum.name} is an open enum: its fields are Int32, with {class_name(enum.name)} for names"
+            )
+        yield from _doc(doc)
+        for value in enum.values[1 if closed else 0 :]:
+            yield f"{_INDENT}{names[value.name]} = {value.number}"
+
+    def _message(self, message: Message, outer: str | None) -> Iterator[str]:
+        self._use("Message")
+        package = outer if outer is not None else self._file.package
+        keyword = f', package="{package}"' if package else ""
+        name = class_name(message.name)
+        if name != message.name:
+            self._note(message.place, f"{message.name} is called {name} in Python, and in reflection")
+        yield f"class {name}(Message{keyword}):"
+        oneofs = [
+            f"Of {', '.join(field_name(one.name) for one in message.fields if one.oneof == oneof.name)} at most one is"
+            f" set (oneof {oneof.name}). {oneof.doc}".rstrip()
+            for oneof in message.oneofs
+        ]
+        doc = "\n\n".join(filter(None, [message.doc, *oneofs]))
+        lines = list(_doc(doc))
+        for enum in message.enums:
+            lines += ["", *(f"{_INDENT}{line}" if line else "" for line in self._enum(enum))]
+        for inner in message.messages:
+            block = self._message(inner, message.full_name)
+            lines += ["", *(f"{_INDENT}{line}" if line else "" for line in block)]
+        if message.fields and lines:
+            lines.append("")
+        for one in message.fields:
+            lines += [f"{_INDENT}{line}" for line in self._field(one)]
+        yield from lines or [f"{_INDENT}pass"]
+
+    def _field(self, one: Field) -> Iterator[str]:
+        name = field_name(one.name)
+        if name != one.name:
+            self._note(one.place, f"{one.name} is called {name} in Python, and in JSON")
+        type_, default = self._type(one)
+        annotated = f"{self._use('Annotated')}[{type_}, {self._use('FieldNumber')}({one.number})]"
+        yield f"{name}: {annotated} = {default}"
+        if one.doc:
+            yield from _docstring(one.doc)
+
+    def _type(self, one: Field) -> tuple[str, str]:
+        element, zero = self._element(one)
+        if one.map_key is not None:
+            key = _KEYS.get(one.map_key)
+            if key is None:
+                self._note(
+                    one.place, f"a map with keys of {one.map_key} is not carried: it is a map of Int64, other bytes"
+                )
+                key = "int"
+            if key not in ("int", "bool", "str"):
+                self._use(key)
+            return f"dict[{key}, {element}]", "{}"
+        if one.label == "repeated":
+            return f"list[{element}]", "[]"
+        if one.label == "optional" or one.oneof is not None or zero is None:
+            return f"{element} | None", "None"
+        return element, zero
+
+    def _element(self, one: Field) -> tuple[str, str | None]:
+        """The annotation of one value, and its zero; None where absent is no value."""
+        full_name = self._files.types.get(id(one))
+        if full_name is None:
+            name, zero = _SCALARS[one.type]
+            if name[:1].isupper():
+                self._use(name)
+            return name, zero
+        if full_name in _NATIVE:
+            return self._use(_NATIVE[full_name]), None
+        enum = self._files.enums.get(full_name)
+        if enum is not None and not is_closed(enum):
+            return self._use("Int32"), "0"
+        return self._reference(full_name), None
+
+    def _reference(self, full_name: str) -> str:
+        if full_name == _EMPTY:
+            return self._use("Empty")
+        file = self._files.files[self._files.owner(full_name)]
+        inner = full_name.removeprefix(f"{file.package}.") if file.package else full_name
+        path = ".".join(class_name(part) for part in inner.split("."))
+        if file.name == self._file.name:
+            return path
+        module = module_name(file.name)
+        self._imports.add(module)
+        return f"{module}.{path}"
+
+    # Services
+
+    def _service(self, service: Service) -> Iterator[str]:
+        self._use("Service")
+        package = f', package="{self._file.package}"' if self._file.package else ""
+        name = f', name="{service.name}"' if class_name(service.name) != service.name else ""
+        yield f"class {class_name(service.name)}(Service{package}{name}, abstract=True):"
+        yield from _doc(
+            service.doc or f"Derive a class of your own from it, and write its methods; it is {service.full_name}."
+        )
+        for method in service.methods:
+            yield ""
+            yield from (f"{_INDENT}{line}" for line in self._method(service, method))
+        if not service.methods:
+            self._note(service.place, f"{service.name} has no methods, and cannot be served")
+
+    def _method(self, service: Service, method: Method) -> Iterator[str]:
+        routes, notes = routes_of(method, self._files)
+        for note in notes:
+            self._note(method.place, note)
+        is_query = method.option("idempotency_level") == "NO_SIDE_EFFECTS" or (
+            bool(routes) and all(route.startswith("GET ") for route in routes)
+        )
+        if is_query and any(not route.startswith("GET ") for route in routes):
+            is_query = False
+        if method.client_streaming and routes:
+            routes = []
+        kind = self._use("query" if is_query else "mutation")
+        python = method_name(method.name)
+        arguments = [f'"{route}"' for route in routes]
+        if upper_camel(python.strip("_")) != method.name:
+            arguments.append(f'name="{method.name}"')
+        yield f"@{kind}({', '.join(arguments)})" if arguments else f"@{kind}"
+        input_, output = self._files.ends[id(method)]
+        request = self._reference(input_)
+        result = "None" if output == _EMPTY and not method.server_streaming else self._reference(output)
+        parameter = f"request: {request}"
+        if method.client_streaming:
+            parameter = f"requests: {self._use('AsyncIterator')}[{request}]"
+        if method.server_streaming:
+            yield f"def {python}(self, {parameter}) -> {self._use('AsyncIterator')}[{result}]:"
+        else:
+            yield f"async def {python}(self, {parameter}) -> {result}:"
+        if method.doc:
+            yield from _docstring(method.doc, _INDENT)
+        self._use("Unimplemented")
+        yield f'{_INDENT}raise Unimplemented("{service.full_name}/{method.name} is not implemented")'
+
+
+def _doc(doc: str) -> Iterator[str]:
+    if doc.strip():
+        yield from _docstring(doc, _INDENT)
+
+
+def _docstring(doc: str, indent: str = "") -> Iterator[str]:
+    lines = doc.strip().replace("\\", "\\\\").replace('"""', "'''").splitlines()
+    if len(lines) == 1:
+        text = lines[0].rstrip()
+        yield f'{indent}"""{text}{" " if text.endswith(chr(34)) else ""}"""'
+        return
+    yield f'{indent}"""{lines[0].rstrip()}'
+    for line in lines[1:]:
+        yield f"{indent}{line.rstrip()}" if line.strip() else ""
+    yield f'{indent}"""'
