@@ -17,7 +17,16 @@ from polywire.service.options import GraphqlOptions
 from tests.protocols.graphql.engine import serving
 from tests.protocols.graphql.made import Asked, Made
 
-WIDE = GraphqlOptions(max_breadth=1_000_000, max_aliases=1_000_000, max_depth=100, max_cost=2**60)
+WIDE = GraphqlOptions(
+    max_characters=10**7,
+    max_tokens=10**6,
+    max_breadth=10**6,
+    max_aliases=10**6,
+    max_root_fields=10**6,
+    max_depth=100,
+    max_cost=2**60,
+    max_errors=10**6,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -7,14 +7,13 @@ takes a list. What suspends runs side by side; a mutation's fields run one after
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from polywire.errors import Code, DeadlineExceeded, RpcError
+from polywire.errors import Cancelled, Code, DeadlineExceeded, RpcError
 from polywire.protocols.graphql.nodes import Node, Output, Resolved, children_of
 from polywire.protocols.graphql.results import NOTHING, Failed, Results
 from polywire.runtime.call import Call, Carrier
-from polywire.runtime.runtime import Runtime
+from polywire.runtime.runtime import Done, Runtime
 
 
 class Execution:
@@ -46,13 +45,15 @@ class Execution:
         self._goes_on = True
         """More calls are being made further up."""
         self._open: set[Call] = set()
+        self._cancelled = False
         self._waited = False
         """Some call has suspended."""
         self._serial: list[Resolved] = []
         """Fields of a mutation that wait for those before them, the next one last."""
 
     def cancel(self, code: Code = Code.CANCELLED) -> None:
-        """Stop what runs."""
+        """Stop what runs, and begin nothing more."""
+        self._cancelled = True
         for call in list(self._open):
             call.cancel(code)
 
@@ -113,26 +114,29 @@ class Execution:
             self._resolve(child, objects)
 
     def _begin(self, entry: Resolved, objects: list[Any]) -> None:
-        if entry.binding.method.batched:
-            self._call(entry, objects, partial(self._batch_done, entry, objects))
+        if entry.batched:
+            self._call(entry, objects, (entry, objects), self._batch_done)
             return
-        results: list[Any] = [None] * len(objects)
-        self.results[entry.slot] = Results(objects, results)
-        left = [len(objects)]
+        wave = Wave(entry, len(objects))
+        self.results[entry.slot] = Results(objects, wave.results)
         for place, one in enumerate(objects):
-            self._call(entry, one, partial(self._one_done, entry, results, place, left))
+            self._call(entry, one, (wave, place), self._one_done)
 
-    def _call(self, entry: Resolved, parent: Any, done: Callable[[Call, Any, RpcError | None], None]) -> None:
+    def _call(self, entry: Resolved, parent: Any, state: Any, done: Done) -> None:
         call = Call(entry.binding, self._carrier)
         call.parent = parent
+        call.state = state
         if entry.selection is not None:
             call.selection = entry.selection.with_variables(self._variables)
         if self._timeout_s is not None:
             call.limit_time(self._timeout_s)
         self._pending += 1
         try:
-            if self._waited and call.remaining_s() == 0:
-                raise DeadlineExceeded("the deadline has passed")
+            if self._waited:
+                if self._cancelled:
+                    raise Cancelled("the caller has left")
+                if call.remaining_s() == 0:
+                    raise DeadlineExceeded("the deadline has passed")
             call.input = entry.make_input(self._variables)
         except Exception as error:
             self._runtime.reject(call, error, done)
@@ -143,25 +147,19 @@ class Execution:
             if not entry.binding.finish_on_disconnect:
                 self._open.add(call)
 
-    def _one_done(
-        self,
-        entry: Resolved,
-        results: list[Any],
-        place: int,
-        left: list[int],
-        call: Call,
-        value: Any,
-        error: RpcError | None,
-    ) -> None:
-        self._open.discard(call)
-        results[place] = value if error is None else Failed(error)
-        left[0] -= 1
-        if not left[0] and entry.output.resolves:
-            self._ready.append((entry.output, results))
+    def _one_done(self, call: Call, value: Any, error: RpcError | None) -> None:
+        if self._waited:
+            self._open.discard(call)
+        wave, place = call.state
+        wave.results[place] = value if error is None else Failed(error)
+        wave.left -= 1
+        if not wave.left and wave.entry.output.resolves:
+            self._ready.append((wave.entry.output, wave.results))
         self._ended()
 
-    def _batch_done(self, entry: Resolved, objects: list[Any], call: Call, value: Any, error: RpcError | None) -> None:
+    def _batch_done(self, call: Call, value: Any, error: RpcError | None) -> None:
         self._open.discard(call)
+        entry, objects = call.state
         if error is None and (type(value) is not list or len(value) != len(objects)):
             what = f"{len(value)} elements" if type(value) is list else type(value).__name__
             # The runtime tells it as INTERNAL, and calls this again with that.
@@ -171,3 +169,14 @@ class Execution:
         if entry.output.resolves:
             self._ready.append((entry.output, results))
         self._ended()
+
+
+class Wave:
+    """The calls of one field for some objects. results: in their order. left: how many have not ended."""
+
+    __slots__ = ("entry", "left", "results")
+
+    def __init__(self, entry: Resolved, count: int) -> None:
+        self.entry = entry
+        self.left = count
+        self.results: list[Any] = [None] * count

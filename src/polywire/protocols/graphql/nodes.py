@@ -81,6 +81,7 @@ class Resolved(Entry):
     """From the variables. Raises what decoding raises."""
     arguments: Arguments
     selection: Selected | None
+    batched: bool
 
 
 @dataclass(slots=True, eq=False)

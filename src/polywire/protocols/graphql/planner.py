@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,21 +17,15 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
-    ValueNode,
     VariableNode,
     Visitor,
     is_abstract_type,
-    is_non_null_type,
     visit,
 )
-from graphql.execution.values import VariableValues
-from graphql.pyutils import Undefined
-from graphql.utilities import coerce_input_literal
 
-from polywire.codec import Format, method_codec
 from polywire.contract.graphql import MethodField
-from polywire.errors import FieldViolation, InvalidInput
-from polywire.protocols.graphql.leaves import Convert, WrongValue, element_out, field_in, message_in, plain_object
+from polywire.protocols.graphql.arguments import Given
+from polywire.protocols.graphql.leaves import WrongValue, element_out
 from polywire.protocols.graphql.nodes import (
     Attribute,
     Entry,
@@ -42,7 +36,7 @@ from polywire.protocols.graphql.nodes import (
     Resolved,
     TypeName,
 )
-from polywire.protocols.graphql.selection import Arguments, Selected
+from polywire.protocols.graphql.selection import Selected
 from polywire.schema.types import Cardinality, Field, Kind, MessageType, ResultForm
 
 if TYPE_CHECKING:
@@ -160,10 +154,10 @@ class Planner:
         if method_field is not None:
             output = self._method_output(method_field, nodes)
             selection = self._selected(output) if output.children else None
-            arguments, vary = self._arguments(method_field, first, type_)
-            make_input = self._input(method_field, arguments, vary)
+            given = Given(method_field, first, type_.fields[name])
             binding = self._schema.bindings[method_field.method]
-            return Resolved(key, first, self._slot(), binding, output, make_input, arguments, selection)
+            batched = method_field.method.batched
+            return Resolved(key, first, self._slot(), binding, output, given.maker(), given.coerced, selection, batched)
         one = attributes.get(name)
         if one is None:
             # The stand-in of a type without fields.
@@ -232,89 +226,12 @@ class Planner:
         )
         return DocumentNode(definitions=(operation, *self._fragments.values()))
 
-    # Arguments
-
-    def _arguments(self, field: MethodField, node: FieldNode, owner: GraphQLObjectType) -> tuple[Arguments, bool]:
-        """The arguments of the variables, and whether they depend on any."""
-        given = {argument.name.value: argument.value for argument in node.arguments or ()}
-        values: dict[str, ValueNode] = {
-            argument.name: given[argument.name] for argument in field.arguments if argument.name in given
-        }
-        type_of = {name: argument.type for name, argument in owner.fields[field.name].args.items()}
-
-        def coerced(variables: dict[str, Any]) -> dict[str, Any]:
-            found = {}
-            for name, value in values.items():
-                if isinstance(value, VariableNode):
-                    if value.name.value in variables:
-                        found[name] = variables[value.name.value]
-                        if found[name] is None and is_non_null_type(type_of[name]):
-                            raise _invalid(name, "must not be null")
-                    continue
-                result = coerce_input_literal(value, type_of[name], VariableValues({}, variables))
-                if result is Undefined:
-                    raise _invalid(name, "does not fit its type")
-                found[name] = result
-            return found
-
-        return coerced, any(_has_variables(value) for value in values.values())
-
-    def _input(self, field: MethodField, arguments: Arguments, vary: bool) -> Callable[[dict[str, Any]], Any]:
-        """What makes the method's input of the variables: decoded anew for each call, as a handler may change it."""
-        decode = method_codec(field.method, Format.PLAIN_JSON).decode_input
-        fields: dict[str, tuple[Field, Convert | None]] = {
-            argument.name: (argument.field, field_in(argument.field))
-            for argument in field.arguments
-            if argument.field is not None
-        }
-        whole = field.method.arguments is None and field.arguments
-        convert_whole = message_in(field.method.input) if whole else None
-
-        def plain(variables: dict[str, Any]) -> Any:
-            given = arguments(variables)
-            if convert_whole is not None:
-                (argument,) = given.values()
-                return convert_whole(argument)
-            return plain_object(fields, given)
-
-        def make(variables: dict[str, Any]) -> Any:
-            try:
-                text = _encode(plain(variables))
-            except (OverflowError, UnicodeEncodeError):
-                # A number beyond 64 bits in a scalar that takes any, or half of a character.
-                raise InvalidInput("an argument cannot be said in JSON") from None
-            return decode(text)
-
-        if vary:
-            return make
-        try:
-            constant = _encode(plain({})) if fields or whole else b""
-        except (OverflowError, UnicodeEncodeError, InvalidInput):
-            return make
-        return lambda variables: decode(constant)
-
-
-def _invalid(argument: str, reason: str) -> InvalidInput:
-    return InvalidInput(f"{argument}: {reason}", (FieldViolation(argument, reason),))
-
 
 def _true(value: Any) -> bool:
     """A method without a result has been called."""
     if value is not None:
         raise WrongValue(f"expected None, got {type(value).__name__}")
     return True
-
-
-def _has_variables(value: ValueNode) -> bool:
-    found = False
-
-    class Finder(Visitor):
-        def enter_variable(self, *_: Any) -> None:
-            nonlocal found
-            found = True
-
-    visit(value, Finder())
-    return found
 
 
 def condition_variables(document: DocumentNode) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ Arguments = Callable[[dict[str, Any]], dict[str, Any]]
 class Selected:
     """The fields selected beneath a field: what `call.selection` shows."""
 
-    __slots__ = ("_arguments", "_fields", "_variables")
+    __slots__ = ("_arguments", "_fields", "_has_arguments", "_variables")
 
     def __init__(
         self,
@@ -23,10 +23,11 @@ class Selected:
         self._fields = fields
         self._arguments = arguments
         self._variables = variables or {}
+        self._has_arguments: bool = bool(arguments) or any(one._has_arguments for one in fields.values())
 
     def with_variables(self, variables: dict[str, Any]) -> Selected:
         """For one run of the query."""
-        return Selected(self._fields, self._arguments, variables) if variables else self
+        return Selected(self._fields, self._arguments, variables) if variables and self._has_arguments else self
 
     def merged(self, other: Selected) -> Selected:
         """What either of two has."""
