@@ -112,6 +112,9 @@ class Exchange:
     _on_gone: Callable[[], None] | None = None
     _readable: Waiter | None = None
     _drained: Waiter | None = None
+    _is_draining = False
+    _others: list[Waiter] | tuple[()] = ()
+    """Of those who wait beside the one at `_drained`."""
 
     def __init__(self, sink: Sink, peer: Any, observer: Observer | None = None) -> None:
         # Defaults stand in the class: this runs for every request.
@@ -322,7 +325,7 @@ class Exchange:
         return False
 
     async def drain(self) -> None:
-        """Wait until the peer has taken enough of what is queued. Raises Gone if it leaves."""
+        """Wait until the peer has taken enough of what is queued; several tasks may. Raises Gone if it leaves."""
         while True:
             if self._gone or self.sink.closed:
                 raise Gone("the peer has left")
@@ -330,7 +333,23 @@ class Exchange:
                 return
             if self._drained is None:
                 self._drained = Waiter(asyncio.get_running_loop())
-            await self._drained
+            elif self._is_draining:
+                await self._drain_too()
+                continue
+            self._is_draining = True
+            try:
+                await self._drained
+            finally:
+                self._is_draining = False
+
+    async def _drain_too(self) -> None:
+        """Several streams share the exchange, and another one waits already."""
+        waiter = Waiter(asyncio.get_running_loop())
+        self._others = [*self._others, waiter]
+        try:
+            await waiter
+        finally:
+            self._others = [other for other in self._others if other is not waiter]
 
     def finish(self, trailers: HeaderBlock | None = None) -> None:
         """End a streamed answer."""
@@ -369,6 +388,8 @@ class Exchange:
         self._blocked = False
         if self._drained is not None:
             self._drained.wake()
+            for waiter in self._others:
+                waiter.wake()
 
     def on_gone(self) -> None:
         self._gone = True
@@ -379,7 +400,7 @@ class Exchange:
             # First, so that a call that is cancelled hears of that rather than of Gone.
             on_gone, self._on_gone = self._on_gone, None
             on_gone()
-        for waiter in (self._readable, self._drained):
+        for waiter in (self._readable, self._drained, *self._others):
             if waiter is not None:
                 waiter.wake()
 

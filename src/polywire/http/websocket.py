@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from polywire.http.exchange import Exchange
-from polywire.tasks.eager import Waiter
+from polywire.http.exchange import Exchange, Gone
 from polywire.wire.headers import HeaderBlock
 from polywire.wire.websocket import WebSocketEngine
 
@@ -112,7 +111,6 @@ class WebSocket:
         "_paused",
         "_queued",
         "_resumes",
-        "_waiters",
         "exchange",
         "heard",
         "state",
@@ -139,8 +137,6 @@ class WebSocket:
         self._paused = False
         self._resumes = False
         """It is paused until the peer has taken what is queued."""
-        self._waiters: list[Waiter] = []
-        """Of those who await `drained`: a socket may carry many streams."""
         self._queued: list[Any] = []
         """What a read has brought and nobody has taken yet, the next one first."""
         self._closing: tuple[int, str] | None = None
@@ -177,20 +173,14 @@ class WebSocket:
             self.exchange.write(self._engine.encode_ping())
 
     async def drained(self) -> None:
-        """Wait until the peer has taken enough of what is queued. Returns at once where it has left.
-
-        Any number of tasks may wait at once.
-        """
-        while self.is_open and self.exchange.is_blocked:
-            waiter = Waiter(asyncio.get_running_loop())
-            self._waiters.append(waiter)
+        """Wait until the peer has taken enough of what is queued. Returns at once where it has left."""
+        if self.is_open:
             try:
-                await waiter
-            finally:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-        if not self.is_open:
-            await asyncio.sleep(0)
+                await self.exchange.drain()
+                return
+            except Gone:
+                pass
+        await asyncio.sleep(0)
 
     def pause(self) -> None:
         """Take no more messages until `resume`."""
@@ -208,14 +198,8 @@ class WebSocket:
 
     def _writable(self) -> None:
         Exchange.on_writable(self.exchange)
-        self._wake()
         if self._resumes:
             self.resume()
-
-    def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            waiter.wake()
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin the closing handshake (RFC 6455 §7.1.2); `on_closed` comes with the peer's answer, or after a while.
@@ -229,7 +213,6 @@ class WebSocket:
         self._queued = []
         # What the peer still sends is read on for its close to be found.
         self._paused = self._resumes = False
-        self._wake()
         self._close_timer = asyncio.get_running_loop().call_later(self._limits.close_timeout_s, self._abandon)
         self._readable()
 
@@ -306,7 +289,6 @@ class WebSocket:
         # They refer to what refers to this: it must go now, not when the collector comes.
         self._on_message = self._on_closed = _nothing
         on_closed(self, code, reason)
-        self._wake()
 
 
 def _nothing(*_: Any) -> None:

@@ -20,15 +20,18 @@ from polywire.errors import (
 from polywire.http.exchange import Exchange
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.graphql.accept import HTML, JSON, RESPONSE, accepted_forms
+from polywire.protocols.graphql.events import DistinctStream
 from polywire.protocols.graphql.plan_errors import problems_json
 from polywire.protocols.graphql.preparation import Preparation
 from polywire.protocols.graphql.request import GraphqlRequest, request_from_body, request_from_query
 from polywire.protocols.graphql.schema import GraphqlRefusal
+from polywire.protocols.graphql.shared_streams import SharedStreams, parameter_of, token_of
 from polywire.protocols.graphql.sockets import Sockets
 from polywire.protocols.rest.errors import status_of
-from polywire.protocols.rest.negotiation import is_json, timeout_s
+from polywire.protocols.rest.negotiation import EVENT_STREAM, is_json, timeout_s
 from polywire.runtime.metadata import error_pairs
 from polywire.runtime.runtime import Runtime
+from polywire.wire import sse
 from polywire.wire.headers import HeaderBlock
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
 
 VARY = ("vary", "accept, accept-encoding")
 _BLOCKS = {form: HeaderBlock([("content-type", f"{form}; charset=utf-8"), VARY]) for form in (JSON, RESPONSE)}
+_EMPTY = HeaderBlock([VARY])
+_TOKEN = HeaderBlock([("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), VARY])
 _encode = msgspec.json.Encoder().encode
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -53,11 +58,14 @@ class GraphqlServer(ProtocolServer):
             self._cached = ((b"cache-control", options.cache_control.encode()),)
         if self._path is not None:
             self._preparation = Preparation(runtime)
+            self._streams = SharedStreams(runtime, options)
 
     def routes(self) -> Iterator[tuple[str, str, Endpoint]]:
         if self._path is not None:
             yield self._path, "POST", self.post
             yield self._path, "GET", self.get
+            yield self._path, "PUT", self.reserve
+            yield self._path, "DELETE", self.stop
 
     def websockets(self) -> Iterator[tuple[str, Endpoint]]:
         if self._path is not None:
@@ -81,10 +89,28 @@ class GraphqlServer(ProtocolServer):
         except RpcError as error:
             refuse(exchange, error)
             return
+        try:
+            token = token_of(exchange)
+            if token is not None:
+                self._add(exchange, token, request)
+                return
+        except (RpcError, GraphqlRefusal) as problem:
+            refuse(exchange, problem)
+            return
         self._run(exchange, request, is_get=False)
 
     def get(self, exchange: Exchange) -> None:
+        form = form_of(exchange)
         try:
+            if form == EVENT_STREAM:
+                if exchange.headers.get("last-event-id") == sse.END_ID:
+                    # Of a stream that has ended: the browser is not to come again.
+                    exchange.respond(204, _EMPTY, b"", request_id_of(exchange))
+                    return
+                token = token_of(exchange)
+                if token is not None:
+                    self._streams.find(token).open(exchange)
+                    return
             request = request_from_query(exchange.query)
         except RpcError as error:
             refuse(exchange, error)
@@ -97,8 +123,16 @@ class GraphqlServer(ProtocolServer):
             if form is None:
                 raise InvalidArgument(f"the answer can only be {RESPONSE} or {JSON}", reason=NOT_ACCEPTABLE)
             seconds = timeout_of(exchange)
+            if form == EVENT_STREAM:
+                self._stream(exchange, request, seconds, is_get)
+                return
             plan, variables = self._preparation.prepare(request)
-            _check_kind(plan, is_get)
+            _check_get(plan, is_get)
+            if plan.kind.value == "subscription":
+                raise InvalidArgument(
+                    f"a subscription is asked for with accept: {EVENT_STREAM}, or over a WebSocket",
+                    reason=NOT_ACCEPTABLE,
+                )
         except (RpcError, GraphqlRefusal) as problem:
             refuse(exchange, problem)
             return
@@ -127,6 +161,57 @@ class GraphqlServer(ProtocolServer):
         execution = plan.execute(exchange, variables, seconds, answer)
         if not answered:
             exchange.watch(execution.cancel)
+
+    # As events
+
+    def _stream(self, exchange: Exchange, request: GraphqlRequest, seconds: float | None, is_get: bool) -> None:
+        """One operation on a stream of its own. Raises RpcError for what is no request at all."""
+        try:
+            plan, variables = self._preparation.prepare(request)
+            _check_get(plan, is_get)
+        except GraphqlRefusal as refusal:
+            DistinctStream(self._runtime, exchange).operation.refuse(refusal)
+            return
+        operation = DistinctStream(self._runtime, exchange).operation
+        try:
+            operation.start(plan, variables, seconds)
+        except GraphqlRefusal as refusal:
+            operation.refuse(refusal)
+
+    def reserve(self, exchange: Exchange) -> None:
+        """PUT: a stream to share."""
+        try:
+            token = self._streams.reserve(exchange)
+        except RpcError as error:
+            refuse(exchange, error)
+            return
+        exchange.respond(201, _TOKEN, token.encode(), request_id_of(exchange))
+
+    def stop(self, exchange: Exchange) -> None:
+        """DELETE: an operation on a shared stream."""
+        try:
+            stream = self._streams.find(token_of(exchange) or "")
+            id = parameter_of(exchange, "operationId")
+            if not id:
+                raise InvalidArgument("the query string must name the operationId")
+        except RpcError as error:
+            refuse(exchange, error)
+            return
+        stream.stop(id)
+        exchange.respond(200, _EMPTY, b"", request_id_of(exchange))
+
+    def _add(self, exchange: Exchange, token: str, request: GraphqlRequest) -> None:
+        """POST: an operation whose responses come on a shared stream. Raises RpcError, GraphqlRefusal."""
+        stream = self._streams.find(token)
+        seconds = timeout_of(exchange)
+        plan, variables = self._preparation.prepare(request)
+        operation = stream.add((request.extensions or {}).get("operationId"), exchange)
+        try:
+            operation.start(plan, variables, seconds)
+        except GraphqlRefusal:
+            stream.stop(operation.id)
+            raise
+        exchange.respond(202, _EMPTY, b"", request_id_of(exchange))
 
     @property
     def runtime(self) -> Runtime:
@@ -179,14 +264,9 @@ class _Body:
         refuse(self._exchange, DeadlineExceeded("the deadline has passed"))
 
 
-def _check_kind(plan: Plan, is_get: bool) -> None:
-    kind = plan.kind.value
-    if kind == "mutation" and is_get:
+def _check_get(plan: Plan, is_get: bool) -> None:
+    if is_get and plan.kind.value == "mutation":
         raise Unimplemented("a mutation cannot be sent by GET", reason=METHOD_NOT_ALLOWED, metadata={"allow": "POST"})
-    if kind == "subscription":
-        raise InvalidArgument(
-            "a subscription is asked for with accept: text/event-stream, or over a WebSocket", reason=NOT_ACCEPTABLE
-        )
 
 
 def form_of(exchange: Exchange) -> str | None:
