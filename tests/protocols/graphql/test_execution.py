@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from polywire import App, Code, Service, current_call, mutation
 from polywire.protocols.graphql.schema import GraphqlRefusal
 from polywire.service.options import GraphqlOptions
+from polywire.testing import TestClient
 from tests.protocols.graphql.engine import problems, serving
 from tests.protocols.graphql.library import Author, Library
 
@@ -30,7 +32,34 @@ async def test_each_field_is_a_call_of_its_method() -> None:
         await engine.data("{author(id: 3) {motto books {title}}}")
         assert library.methods == ["library.Library/GetAuthor", "library.Library/Motto", "library.Library/Books"]
         counted = {(one.method, one.protocol): sum(one.codes) for one in engine.runtime.metrics.snapshot().methods}
-    assert counted["library.Library/Motto", "graphql"] == 1
+    assert counted["library.Library/Motto", "graphql"] == counted["graphql/query", "graphql"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{author(id: 1001) {id}}", Code.NOT_FOUND),
+        ("{author(id: 1001) {id} ok: author(id: 1) {id}}", Code.OK),
+        ("{author(id: 1) {motto}}", Code.OK),
+    ],
+)
+async def test_an_operation_counts_by_its_first_error_where_nothing_came_of_it(text: str, code: Code) -> None:
+    async with serving(Library()) as engine:
+        await engine.run(text)
+        (counts,) = [one for one in engine.runtime.metrics.snapshot().methods if one.method == "graphql/query"]
+    assert [Code(number) for number, count in enumerate(counts.codes) if count] == [code]
+
+
+async def test_what_methods_want_sent_beside_the_answer_is() -> None:
+    class Session(Service):
+        @mutation
+        async def sign_in(self) -> None:
+            current_call().response_metadata.add("set-cookie", "session=1")
+
+    async with TestClient(App(Session())) as client:
+        answer = await client.post("/graphql", json={"query": "mutation {signIn}"})
+    assert answer.json() == {"data": {"signIn": True}}
+    assert answer.headers.get("set-cookie") == "session=1"
 
 
 async def test_fields_that_suspend_run_side_by_side() -> None:

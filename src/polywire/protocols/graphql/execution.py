@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from polywire.errors import Cancelled, Code, DeadlineExceeded, RpcError
-from polywire.protocols.graphql.nodes import Node, Output, Resolved, children_of
+from polywire.protocols.graphql.nodes import Node, Output, Resolved
 from polywire.protocols.graphql.results import NOTHING, Failed, Results
 from polywire.runtime.call import Call, Carrier
+from polywire.runtime.metadata import MutableMetadata
 from polywire.runtime.runtime import Done, Runtime
 
 
@@ -20,7 +21,18 @@ class Execution:
     """One run of a plan.
 
     then: called once with this, when everything has been resolved; `results` has what came of it.
+    metadata: what the fields' calls send beside the answer; None: nothing can be sent there.
     """
+
+    code = Code.OK
+    """Of the operation: an error's where all fields of the root failed."""
+    _pending = 0
+    """Calls that have not ended."""
+    _goes_on = True
+    """More calls are being made further up."""
+    _cancelled = False
+    _waited = False
+    """Some call has suspended."""
 
     def __init__(
         self,
@@ -30,6 +42,7 @@ class Execution:
         slots: int,
         timeout_s: float | None,
         then: Callable[[Execution], None],
+        metadata: MutableMetadata | None = None,
     ) -> None:
         self.results = [NOTHING] * slots
         self._runtime = runtime
@@ -37,17 +50,11 @@ class Execution:
         self._variables = variables
         self._timeout_s = timeout_s
         self._then = then
-        self._pending = 0
-        """Calls that have not ended."""
+        self._metadata = metadata
         self._ready: list[tuple[Output, list[Any]]] = []
         """Values beneath which calls are to be made. They are not made where a value comes, which may be deep within
         the end of another call."""
-        self._goes_on = True
-        """More calls are being made further up."""
         self._open: set[Call] = set()
-        self._cancelled = False
-        self._waited = False
-        """Some call has suspended."""
         self._serial: list[Resolved] = []
         """Fields of a mutation that wait for those before them, the next one last."""
 
@@ -101,17 +108,11 @@ class Execution:
             self._descend(nested.output, [getattr(one, nested.attribute, None) for one in objects])
 
     def _descend(self, output: Output, values: list[Any]) -> None:
-        if not output.resolves:
-            return
-        found: dict[int, tuple[Node, list[Any]]] = {
-            id(child): (child, []) for child in output.children.values() if child.resolves
-        }
-        for value in values:
-            for child, one in children_of(output, value):
-                if child.resolves:
-                    found[id(child)][1].append(one)
-        for child, objects in found.values():
-            self._resolve(child, objects)
+        if output.is_list:
+            values = [one for value in values if type(value) is list for one in value]
+        for cls, child in output.children.items():
+            if child.resolves:
+                self._resolve(child, [one for one in values if type(one) is cls or isinstance(one, cls)])
 
     def _begin(self, entry: Resolved, objects: list[Any]) -> None:
         if entry.batched:
@@ -126,6 +127,7 @@ class Execution:
         call = Call(entry.binding, self._carrier)
         call.parent = parent
         call.state = state
+        call._response_metadata = self._metadata
         if entry.selection is not None:
             call.selection = entry.selection.with_variables(self._variables)
         if self._timeout_s is not None:

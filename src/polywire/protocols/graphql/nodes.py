@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -117,14 +117,3 @@ def child_of(output: Output, value: Any) -> Node | None:
     if child is not None:
         return child
     return next((node for cls, node in output.children.items() if isinstance(value, cls)), None)
-
-
-def children_of(output: Output, value: Any) -> Iterator[tuple[Node, Any]]:
-    """The objects in a value that are shown, in order, each with what is shown of it.
-
-    Execution and the making of the answer both walk by this, so that the results of calls meet their objects.
-    """
-    for one in value if output.is_list and type(value) is list else (value,):
-        child = child_of(output, one)
-        if child is not None:
-            yield child, one

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from time import monotonic_ns
 from typing import Any
 
 import msgspec
 from graphql import GraphQLError, OperationType, execute_sync
 from graphql.execution.values import get_variable_values
 
-from polywire.errors import RpcError
+from polywire.errors import Code, RpcError
 from polywire.protocols.graphql.complete import Completion, Path, told
 from polywire.protocols.graphql.document import Document, read_document
 from polywire.protocols.graphql.execution import Execution
@@ -26,6 +27,7 @@ from polywire.protocols.graphql.schema import GraphqlRefusal, GraphqlSchema
 from polywire.protocols.graphql.subscription import Subscription
 from polywire.protocols.graphql.variables import quick_coercion
 from polywire.runtime.call import Call, Carrier
+from polywire.runtime.metadata import MutableMetadata
 from polywire.runtime.runtime import Done, Emit
 
 logger = logging.getLogger("polywire")
@@ -56,18 +58,23 @@ class Variant:
             return _encode({"data": self._make(None, [one.take for one in results])})
         except Exception:
             # Whatever a value is that it should not be: the careful way finds out where, and tells the caller no more.
-            return self._careful_answer(results, request_id)
+            return self._careful_answer(execution, request_id)
 
-    def _careful_answer(self, results: list[Results], request_id: str) -> bytes:
+    def _careful_answer(self, execution: Execution, request_id: str) -> bytes:
         errors: list[dict[str, Any]] = []
+        codes: list[Code] = []
 
         def report(error: RpcError | WrongValue, path: Path, entry: Entry) -> None:
             if isinstance(error, WrongValue):
                 logger.error("%s is wrong: %s (request %s)", path, error, request_id, extra={"request_id": request_id})
             if len(errors) < self._max_errors:
-                errors.append(error_json(told(error), request_id, path, entry))
+                problem = told(error)
+                codes.append(Code(problem.code))
+                errors.append(error_json(problem, request_id, path, entry))
 
-        data = Completion(results, report).data(self.root)
+        data = Completion(execution.results, report).data(self.root)
+        if codes and (data is None or all(value is None for value in data.values())):
+            execution.code = codes[0]
         return _encode({"errors": errors, "data": data} if errors else {"data": data})
 
 
@@ -124,7 +131,7 @@ class Plan:
         return values.coerced
 
     def variant(self, variables: dict[str, Any]) -> Variant:
-        truths = tuple(bool(variables.get(name)) for name in self._conditions)
+        truths = tuple([bool(variables.get(name)) for name in self._conditions]) if self._conditions else ()
         variant = self._variants.get(truths)
         if variant is None:
             conditions = dict(zip(self._conditions, truths, strict=True))
@@ -141,19 +148,29 @@ class Plan:
         variables: dict[str, Any],
         timeout_s: float | None,
         then: Callable[[bytes], None],
+        metadata: MutableMetadata | None = None,
     ) -> Execution:
         """Run a query or a mutation; then(response) is called once, at once where nothing suspends.
 
         variables: coerced. timeout_s: the caller's; each field keeps to its method's own too.
+        metadata: gets what the methods want sent beside the answer; None: nothing can be.
         """
         variant = self.variant(variables)
+        record = self._schema.operations[self.kind.value].record
+
+        def answer(execution: Execution) -> None:
+            response = variant.answer(execution, carrier.request_id)
+            record(execution.code, monotonic_ns() - carrier.started_ns)
+            then(response)
+
         execution = Execution(
             self._schema.runtime,
             carrier,
             variables,
             variant.slots,
             timeout_s,
-            lambda done: then(variant.answer(done, carrier.request_id)),
+            answer,
+            metadata,
         )
         for entry in variant.introspected:
             execution.results[entry.slot] = Results([None], [self._introspect(entry, variables)])

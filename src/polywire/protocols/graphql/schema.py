@@ -49,6 +49,8 @@ class GraphqlSchema:
             for method in (*service.methods, *service.resolvers)
             if not method.shape.client_streaming
         }
+        self.operations = {kind: runtime.metrics.method(f"graphql/{kind}", PROTOCOL) for kind in ("query", "mutation")}
+        """What counts them, whole; each of their fields counts as a call of its method."""
         self._plans: OrderedDict[tuple[str, str | None], Plan] = OrderedDict()
         self._planned_characters = 0
 

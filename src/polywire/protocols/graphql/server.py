@@ -29,7 +29,7 @@ from polywire.protocols.graphql.shared_streams import SharedStreams, parameter_o
 from polywire.protocols.graphql.sockets import Sockets
 from polywire.protocols.rest.errors import status_of
 from polywire.protocols.rest.negotiation import EVENT_STREAM, is_json, timeout_s
-from polywire.runtime.metadata import error_pairs
+from polywire.runtime.metadata import MutableMetadata, error_pairs
 from polywire.runtime.runtime import Runtime
 from polywire.wire import sse
 from polywire.wire.headers import HeaderBlock
@@ -148,17 +148,18 @@ class GraphqlServer(ProtocolServer):
         cached: Pairs,
     ) -> None:
         answered = False
+        metadata = MutableMetadata()
 
         def answer(body: bytes) -> None:
             nonlocal answered
             answered = True
-            extra = request_id_of(exchange)
+            extra = request_id_of(exchange) + metadata.wire_items()
             if cached and body.startswith(b'{"data"'):
                 # Errors stand before the data.
                 extra += cached
             exchange.respond(200, _BLOCKS[form], body, extra, None, True)
 
-        execution = plan.execute(exchange, variables, seconds, answer)
+        execution = plan.execute(exchange, variables, seconds, answer, metadata)
         if not answered:
             exchange.watch(execution.cancel)
 
