@@ -76,6 +76,7 @@ STATUS = EnumType(
     (EnumValue("ACTIVE", "STATUS_ACTIVE", 1, Status.ACTIVE), EnumValue("GONE", "STATUS_GONE", 2, Status.GONE)),
     doc="Whether it is sold.",
     reserved=(3, 5),
+    reserved_names=("STATUS_OLD", "STATUS_STALE"),
 )
 
 EMPTY = message("google.protobuf.Empty", generated=True)
@@ -89,6 +90,7 @@ SHAPE = UnionType(
     (UnionMember("circle", "Circle", 1, CIRCLE), UnionMember("square", "Square", 2, SQUARE)),
     doc="Its outline.",
     reserved=(3,),
+    reserved_names=("line",),
 )
 
 ITEM = message(
@@ -114,6 +116,7 @@ ITEM = message(
     field("flag", 19, Kind.BOOL),
     field("x", 21, of(STATUS), cardinality=Cardinality.LIST),
     reserved=(20, 22),
+    reserved_names=("colour", "weight"),
     doc="A thing\nthat is sold.",
 )
 GET = message("shop.v1.GetItemRequest", ITEM.fields[0], generated=True)
@@ -134,9 +137,11 @@ SHOP = ServiceType(
     (
         method("GetItem", GET, ITEM, "GET /v1/items/{id}", "GET /items/{id}", doc="One item. By its number."),
         method("ListItems", LIST_ITEMS, ITEM, "GET /v1/items", shape=Shape.SERVER_STREAM),
-        method("CreateItem", ITEM, ITEM, "POST /v1/items", kind=MethodKind.MUTATION, status=201),
+        method("CreateItem", ITEM, ITEM, "POST /v1/items", kind=MethodKind.MUTATION, status=201, idempotent=True),
         method("RenameItem", RENAME, ITEM, "PUT /v1/items/{id}", kind=MethodKind.MUTATION),
-        method("DeleteItem", GET, EMPTY, "DELETE /v1/items/{id}", result_form=ResultForm.EMPTY),
+        method(
+            "DeleteItem", GET, EMPTY, "DELETE /v1/items/{id}", kind=MethodKind.MUTATION, result_form=ResultForm.EMPTY
+        ),
         method("Names", EMPTY, NAMES, "GET /v1/names", result_form=ResultForm.WRAPPED),
         method("Upload", ITEM, EMPTY, "POST /v1/upload", shape=Shape.CLIENT_STREAM, result_form=ResultForm.EMPTY),
         method("Chat", ITEM, ITEM, shape=Shape.BIDI_STREAM, doc="Both ways."),

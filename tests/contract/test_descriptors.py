@@ -68,9 +68,13 @@ def test_upb_takes_them() -> None:
 def test_text_carries_the_docs() -> None:
     text = proto_texts([SHOP])["shop/v1.proto"]
     assert "// Sells things.\nservice Shop {" in text
-    assert "  // One item. By its number.\n  rpc GetItem(" in text
+    assert (
+        "  // One item. By its number.\n  //\n  // HTTP: GET /v1/items/{id}\n  // HTTP: GET /items/{id}\n"
+        "  rpc GetItem(.shop.v1.GetItemRequest) returns (.shop.v1.Item) {\n"
+        "    option idempotency_level = NO_SIDE_EFFECTS;\n  }\n"
+    ) in text
     assert "// A thing\n// that is sold.\nmessage Item {" in text
-    assert "  reserved 20, 22;\n  // Its number.\n  int32 id = 1;\n" in text
+    assert '  reserved 20, 22;\n  reserved "colour", "weight";\n  // Its number.\n  int32 id = 1;\n' in text
 
 
 def test_nested_types_stand_in_their_message(tmp_path: pathlib.Path) -> None:

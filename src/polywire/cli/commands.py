@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from polywire.cli.contract_commands import contract
 from polywire.cli.values import WorkersType
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -33,6 +34,8 @@ _ROOT_HELP = """One typed Python service, every protocol, one port.
   polywire serve users:app            serve it, and say how to call it
   polywire serve --reload users.py    the same, again after every change
   polywire serve                      the demo
+  polywire contract write users:app   .proto, OpenAPI, GraphQL and TypeScript, to be committed
+  polywire contract check users:app   what would break whom, before it is released
 """
 
 
@@ -40,6 +43,9 @@ _ROOT_HELP = """One typed Python service, every protocol, one port.
 @click.version_option(package_name="polywire", message="polywire %(version)s")
 def cli() -> None:
     """The group itself does nothing."""
+
+
+cli.add_command(contract)
 
 
 def _option(*names: str, env: str, help: str, **settings: Any) -> Callable[[F], F]:

@@ -6,12 +6,11 @@ import logging
 import os
 import re
 import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from polywire.cli.load import LoadError, load_app
+from polywire.cli.applications import load_or_complain, print_users_error
 from polywire.cli.terminal import complain, wants_color
 
 if TYPE_CHECKING:
@@ -118,7 +117,7 @@ def _serve(
 ) -> int:
     if target is None:
         _tell_demo(options)
-    app = _load(target)
+    app = load_or_complain(target)
     if child is not None:
         child.report_files()
     if app is None:
@@ -159,7 +158,7 @@ def _serve(
         complain(str(error))
         return USAGE_ERROR
     except Exception as error:
-        _print_users_error(error)
+        print_users_error(error)
         complain("the application could not be started: see above")
         return USAGE_ERROR
 
@@ -173,40 +172,6 @@ def _tell_demo(options: ServeOptions) -> None:
     elif options.port:
         scheme = "https" if options.tls_only else "http"
         os.environ.setdefault("ATLAS_URL", f"{scheme}://{authority(options.host, options.port)}")
-
-
-def _load(target: str | None) -> App | None:
-    from polywire.schema.errors import SchemaError
-
-    try:
-        return load_app(target)
-    except LoadError as error:
-        complain(str(error))
-    except SchemaError as error:
-        _print_users_error(error)
-    except Exception as error:
-        _print_users_error(error)
-        complain(f"{target or 'the demo'} cannot be imported: see above")
-    return None
-
-
-def _print_users_error(error: Exception) -> None:
-    """The traceback without the frames of how we got there, which say nothing to the user.
-
-    Where the error arose in polywire itself, and is not about a declaration of theirs, all of it is shown.
-    """
-    from polywire.schema.errors import SchemaError
-
-    told = traceback.TracebackException.from_exception(error)
-    users = [frame for frame in told.stack if not _is_machinery(frame.filename)]
-    if isinstance(error, (SchemaError, SyntaxError)) or (told.stack and users and users[-1] is told.stack[-1]):
-        told.stack = traceback.StackSummary.from_list(users)
-    print("".join(told.format()), end="", file=sys.stderr, flush=True)
-
-
-def _is_machinery(path: str) -> bool:
-    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return path.startswith((ours + os.sep, "<frozen")) or f"{os.sep}importlib{os.sep}" in path
 
 
 def _override(app: App, options: ServeOptions) -> None:

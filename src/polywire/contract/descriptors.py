@@ -16,6 +16,7 @@ from polywire.contract.files import (
     type_name,
 )
 from polywire.contract.reach import NamedType
+from polywire.contract.rpc_options import idempotency_level
 from polywire.schema.names import lower_camel, upper_camel
 from polywire.schema.types import Cardinality, EnumType, Field, Kind, MessageType, ServiceType, UnionType
 
@@ -48,6 +49,7 @@ _TYPE_NUMBERS: dict[str, Any] = {
     "sint32": 17,
     "sint64": 18,
 }
+_LEVELS: dict[str, Any] = {"NO_SIDE_EFFECTS": 1, "IDEMPOTENT": 2}
 _OPTIONAL: Any = 1
 _REPEATED: Any = 3
 
@@ -96,12 +98,13 @@ def _message(table: MessageType, proto: DescriptorProto) -> None:
             target.proto3_optional = True
             target.oneof_index = len(proto.oneof_decl)
             proto.oneof_decl.add(name=_synthetic_oneof(field.name, names))
-    _reserve(table.reserved, proto)
+    _reserve(table, proto)
 
 
-def _reserve(numbers: tuple[int, ...], proto: DescriptorProto) -> None:
-    for number in numbers:
+def _reserve(table: MessageType | UnionType, proto: DescriptorProto) -> None:
+    for number in table.reserved:
         proto.reserved_range.add(start=number, end=number + 1)
+    proto.reserved_name.extend(table.reserved_names)
 
 
 def _field(field: Field, proto: FieldDescriptorProto) -> None:
@@ -142,7 +145,7 @@ def _synthetic_oneof(field_name: str, taken: set[str]) -> str:
 
 
 def _union(table: UnionType, proto: DescriptorProto) -> None:
-    _reserve(table.reserved, proto)
+    _reserve(table, proto)
     proto.oneof_decl.add(name=oneof_name(table))
     for member in table.members:
         proto.field.add(
@@ -162,6 +165,7 @@ def _enum(table: EnumType, proto: EnumDescriptorProto) -> None:
         proto.value.add(name=name, number=number)
     for number in table.reserved:
         proto.reserved_range.add(start=number, end=number)  # inclusive, unlike a message's
+    proto.reserved_name.extend(table.reserved_names)
 
 
 def _service(service: ServiceType, proto: ServiceDescriptorProto) -> None:
@@ -177,3 +181,6 @@ def _service(service: ServiceType, proto: ServiceDescriptorProto) -> None:
             target.client_streaming = True
         if method.shape.server_streaming:
             target.server_streaming = True
+        level = idempotency_level(method)
+        if level is not None:
+            target.options.idempotency_level = _LEVELS[level]

@@ -15,6 +15,7 @@ from polywire.contract.files import (
     type_name,
 )
 from polywire.contract.reach import NamedType
+from polywire.contract.rpc_options import idempotency_level, route_line
 from polywire.schema.names import lower_camel
 from polywire.schema.types import Cardinality, EnumType, Field, Kind, MessageType, Method, ServiceType, UnionType
 
@@ -44,7 +45,7 @@ def _service(service: ServiceType) -> Iterator[str]:
     yield from _comment(service.doc)
     yield f"service {service.name} {{"
     for index, method in enumerate(service.methods):
-        if index and (method.doc or service.methods[index - 1].doc):
+        if index:
             yield ""
         yield from _indented(_method(method))
     yield "}"
@@ -54,7 +55,16 @@ def _method(method: Method) -> Iterator[str]:
     request = ("stream " if method.shape.client_streaming else "") + "." + method.input.full_name
     response = ("stream " if method.shape.server_streaming else "") + "." + method.output.full_name
     yield from _comment(method.doc)
-    yield f"rpc {method.name}({request}) returns ({response});"
+    if method.doc and method.routes:
+        yield "//"
+    yield from _comment("\n".join(map(route_line, method.routes)))
+    level = idempotency_level(method)
+    if level is None:
+        yield f"rpc {method.name}({request}) returns ({response});"
+    else:
+        yield f"rpc {method.name}({request}) returns ({response}) {{"
+        yield f"{_INDENT}option idempotency_level = {level};"
+        yield "}"
 
 
 def _declaration(table: NamedType, file: ProtoFile) -> Iterator[str]:
@@ -62,7 +72,7 @@ def _declaration(table: NamedType, file: ProtoFile) -> Iterator[str]:
     name = table.full_name.rpartition(".")[2]
     if isinstance(table, EnumType):
         yield f"enum {name} {{"
-        yield from _indented(_reserved(table.reserved))
+        yield from _indented(_reserved(table))
         yield from _indented(f"{value} = {number};" for value, number in enum_values(table))
         yield "}"
         return
@@ -77,22 +87,25 @@ def _declaration(table: NamedType, file: ProtoFile) -> Iterator[str]:
 
 
 def _message(table: MessageType) -> Iterator[str]:
-    yield from _reserved(table.reserved)
+    yield from _reserved(table)
     for field in table.fields:
         yield from _comment(field.doc)
         yield _field(field)
 
 
 def _union(table: UnionType) -> Iterator[str]:
-    yield from _reserved(table.reserved)
+    yield from _reserved(table)
     yield f"oneof {oneof_name(table)} {{"
     yield from _indented(f".{member.message.full_name} {member.name} = {member.number};" for member in table.members)
     yield "}"
 
 
-def _reserved(numbers: tuple[int, ...]) -> Iterator[str]:
-    if numbers:
-        yield f"reserved {', '.join(map(str, numbers))};"
+def _reserved(table: NamedType) -> Iterator[str]:
+    if table.reserved:
+        yield f"reserved {', '.join(map(str, table.reserved))};"
+    if table.reserved_names:
+        names = ", ".join(f'"{name}"' for name in table.reserved_names)
+        yield f"reserved {names};"
 
 
 def _field(field: Field) -> str:

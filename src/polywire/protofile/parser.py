@@ -319,7 +319,7 @@ class _Parser:
     def _field(self, oneof: str | None) -> Field:
         first = self._next
         label = ""
-        if first.text in ("optional", "repeated", "required") and self._tokens[self._at + 1].text not in ("=", "."):
+        if first.text in ("optional", "repeated", "required"):
             label = self._take().text
             if label == "required":
                 raise ProtoError(first.place, "required is proto2's")

@@ -7,7 +7,7 @@ import enum
 from polywire.schema.docs import doc_of
 from polywire.schema.errors import SchemaError
 from polywire.schema.names import check_field_name, check_type_name, upper_snake
-from polywire.schema.numbers import MAX_ENUM_NUMBER, ContractLock, assign
+from polywire.schema.numbers import MAX_ENUM_NUMBER, ContractLock, assign, retired_names
 from polywire.schema.types import EnumType, EnumValue
 
 
@@ -36,7 +36,9 @@ def read_enum(cls: type[enum.Enum], package: str, lock: ContractLock | None) -> 
     if not texts and all(0 < member.value <= MAX_ENUM_NUMBER for member in members):
         explicit = {member.name: member.value for member in members}
     full_name = f"{package}.{cls.__name__}" if package else cls.__name__
-    numbers, reserved = assign(full_name, [m.name for m in members], explicit, lock, where, is_enum=True)
+    names = [member.name for member in members]
+    lock = _as_declared(lock, full_name, names)
+    numbers, reserved = assign(full_name, names, explicit, lock, where, is_enum=True)
     prefix = upper_snake(cls.__name__)
     values = []
     seen: dict[str, str] = {}
@@ -46,4 +48,15 @@ def read_enum(cls: type[enum.Enum], package: str, lock: ContractLock | None) -> 
             raise SchemaError(where, f"{seen[proto_name]!r} and {member.name!r} are both {proto_name} in protobuf", "")
         seen[proto_name] = member.name
         values.append(EnumValue(member.name, proto_name, numbers[member.name], member))
-    return EnumType(cls.__name__, full_name, cls, tuple(values), doc=doc_of(cls), reserved=reserved)
+    retired = tuple(f"{prefix}_{name.upper()}" for name in retired_names(full_name, names, lock, where))
+    return EnumType(cls.__name__, full_name, cls, tuple(values), doc_of(cls), reserved, retired)
+
+
+def _as_declared(lock: ContractLock | None, full_name: str, names: list[str]) -> ContractLock | None:
+    """A .proto file has all names in capitals: `Active` is `ACTIVE` there."""
+    if lock is None:
+        return None
+    declared = {name.upper(): name for name in names}
+    numbers = {declared.get(name.upper(), name): number for name, number in lock.numbers.get(full_name, {}).items()}
+    retired = tuple(declared.get(name.upper(), name) for name in lock.reserved_names.get(full_name, ()))
+    return ContractLock({full_name: numbers}, {full_name: lock.reserved.get(full_name, ())}, {full_name: retired})

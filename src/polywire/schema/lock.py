@@ -48,18 +48,21 @@ def lock_from(files: FileSet) -> ContractLock:
     """The numbers that some files give, by the names that Python has for them."""
     numbers: dict[str, dict[str, int]] = {}
     reserved: dict[str, tuple[int, ...]] = {}
+    retired: dict[str, tuple[str, ...]] = {}
     wanted = [files.files[name] for name in files.wanted]
     messages = [message for file in wanted for message in all_messages(file.messages)]
     enums = [enum for file in wanted for enum in file.enums] + [enum for message in messages for enum in message.enums]
     for message in messages:
         numbers[message.full_name] = {field.name: field.number for field in message.fields}
         reserved[message.full_name] = _expanded(message)
+        retired[message.full_name] = tuple(message.reserved_names)
     for enum in enums:
         numbers[enum.full_name] = {
             enum_value_name(enum, value.name): value.number for value in enum.values if value.number != 0
         }
         reserved[enum.full_name] = _expanded(enum)
-    return ContractLock(numbers, reserved)
+        retired[enum.full_name] = tuple(enum_value_name(enum, name) for name in enum.reserved_names)
+    return ContractLock(numbers, reserved, retired)
 
 
 def enum_value_name(enum: Enum, proto_name: str) -> str:

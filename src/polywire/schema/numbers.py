@@ -18,10 +18,12 @@ class ContractLock:
 
     numbers: full name -> field (enum value, oneof member) name, as declared in Python -> number.
     reserved: full name -> numbers of what was removed; they are never given again.
+    reserved_names: full name -> names of what was removed; nothing else may be called so.
     """
 
     numbers: Mapping[str, Mapping[str, int]]
     reserved: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    reserved_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def assign(
@@ -64,6 +66,24 @@ def assign(
         numbers[name] = following
         following += 1
     return {name: numbers[name] for name in names}, tuple(sorted(reserved))
+
+
+def retired_names(full_name: str, names: Iterable[str], lock: ContractLock | None, where: str) -> tuple[str, ...]:
+    """The names that stay reserved, sorted: those the contract reserves, and those that it has beyond `names`.
+
+    Raises SchemaError where one of `names` is reserved: a JSON client of then would read it as what it was.
+    """
+    if lock is None:
+        return ()
+    names = set(names)
+    reserved = set(lock.reserved_names.get(full_name, ()))
+    for name in sorted(reserved & names):
+        raise SchemaError(
+            where,
+            f"the name {name!r} belonged to something removed, and the contract reserves it",
+            "take another name; or, if it is the same again, bring back its line in the contract as it was",
+        )
+    return tuple(sorted(reserved | (lock.numbers.get(full_name, {}).keys() - names)))
 
 
 def _check(name: str, number: int, locked: int, reserved: set[int], where: str, is_enum: bool) -> None:

@@ -17,7 +17,7 @@ from polywire.schema.enums import read_enum
 from polywire.schema.errors import SchemaError
 from polywire.schema.message import Message, MessageMeta, PatchedField, where
 from polywire.schema.names import check_field_name, lower_camel, snake
-from polywire.schema.numbers import ContractLock, assign
+from polywire.schema.numbers import ContractLock, assign, retired_names
 from polywire.schema.types import EnumType, Field, MessageType, UnionMember, UnionType
 from polywire.schema.values import Value, read_value
 
@@ -100,11 +100,13 @@ class Reading:
             )
             self._tables[cls] = table
             fields, reserved = self._fields(cls, full_name)
+            retired = retired_names(full_name, cls.__struct_fields__, self._lock, where(cls))
         finally:
             self._package = outer
         # Messages refer to each other in cycles, so a table exists before its fields do.
         object.__setattr__(table, "fields", fields)
         object.__setattr__(table, "reserved", reserved)
+        object.__setattr__(table, "reserved_names", retired)
         return table
 
     def union(self, cls: MessageMeta) -> UnionType:
@@ -129,6 +131,7 @@ class Reading:
             if len(names) < len(classes):
                 raise SchemaError(where(cls), "two members have one name in protobuf", "rename one of the classes")
             numbers, reserved = assign(full_name, names, {}, self._lock, where(cls))
+            retired = retired_names(full_name, names, self._lock, where(cls))
             members = tuple(
                 UnionMember(name, member.__name__, numbers[name], self.message(member))
                 for name, member in names.items()
@@ -137,6 +140,7 @@ class Reading:
             self._package = outer
         object.__setattr__(table, "members", members)
         object.__setattr__(table, "reserved", reserved)
+        object.__setattr__(table, "reserved_names", retired)
         return table
 
     def enum(self, cls: type[enum.Enum]) -> EnumType:

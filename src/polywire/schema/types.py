@@ -113,6 +113,8 @@ class EnumType:
     values: tuple[EnumValue, ...]
     doc: str = ""
     reserved: tuple[int, ...] = ()
+    reserved_names: tuple[str, ...] = ()
+    """As protobuf has them, `STATUS_GONE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class UnionType:
     members: tuple[UnionMember, ...] = field(repr=False)
     doc: str = ""
     reserved: tuple[int, ...] = ()
+    reserved_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,6 +196,8 @@ class MessageType:
     doc: str = ""
     generated: bool = False
     """Made from a method's arguments or result, not written by the user."""
+    reserved_names: tuple[str, ...] = ()
+    """Of fields that were removed: they are never used again."""
 
 
 @dataclass(frozen=True, slots=True)
