@@ -172,3 +172,16 @@ def test_a_broken_file_is_told_by_line_and_column(tmp_path: Path, text: str, pro
     with pytest.raises(ProtoError) as caught:
         import_proto([file])
     assert str(caught.value).startswith(problem)
+
+
+def test_the_routes_of_our_own_comments(tmp_path: Path) -> None:
+    text = (
+        'syntax = "proto3"; package a; message M { string id = 1; }\n'
+        "service S {\n  // Says it.\n  //\n  // HTTP: GET /v1/m/{id*}\n"
+        "  rpc Get(M) returns (M) { option idempotency_level = NO_SIDE_EFFECTS; }\n}\n"
+    )
+    (tmp_path / "a.proto").write_text(text)
+    found = import_proto([tmp_path / "a.proto"])
+    assert found.notes == []
+    assert '@query("GET /v1/m/{id*}")' in found.modules["a_pb.py"]
+    assert '"""Says it."""' in found.modules["a_pb.py"]

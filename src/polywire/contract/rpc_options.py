@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from polywire import protofile
+from polywire.protofile import Method as ProtoMethod
 from polywire.schema.types import Method, MethodKind, Route
 
 NO_SIDE_EFFECTS: Final = "NO_SIDE_EFFECTS"
@@ -31,11 +31,11 @@ def route_line(route: Route) -> str:
     return f"HTTP: {route.verb} {route.template}"
 
 
-def is_query(method: protofile.Method) -> bool:
+def is_query(method: ProtoMethod) -> bool:
     return bool(method.option("idempotency_level") == NO_SIDE_EFFECTS)
 
 
-def routes_of(method: protofile.Method) -> list[tuple[str, str]]:
+def routes_of(method: ProtoMethod) -> list[tuple[str, str]]:
     """(verb, path template) in the file's order; the rest of a path is `{name*}`, as in a service."""
     rule: dict[str, Any] = {}
     for option in method.options:
@@ -44,15 +44,19 @@ def routes_of(method: protofile.Method) -> list[tuple[str, str]]:
         elif option.name.startswith(f"{_HTTP}."):
             rule[option.name.removeprefix(f"{_HTTP}.")] = option.value
     found = list(_of_rule(rule))
-    return found + [(match[1], match[2]) for match in map(_LINE.fullmatch, _split(method)[1]) if match]
+    return found + routes_in_comment(method)
 
 
-def doc_without_routes(method: protofile.Method) -> str:
+def routes_in_comment(method: ProtoMethod) -> list[tuple[str, str]]:
+    return [(match[1], match[2]) for match in map(_LINE.fullmatch, _split(method)[1]) if match]
+
+
+def doc_without_routes(method: ProtoMethod) -> str:
     """The comment for people."""
     return "\n".join(_split(method)[0]).strip()
 
 
-def _split(method: protofile.Method) -> tuple[list[str], list[str]]:
+def _split(method: ProtoMethod) -> tuple[list[str], list[str]]:
     """The comment's lines: what it says, and the routes at its end."""
     lines = [line.strip() for line in method.doc.splitlines()]
     end = len(lines)

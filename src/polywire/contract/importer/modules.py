@@ -12,6 +12,7 @@ from pathlib import Path
 
 from polywire.contract.importer.names import class_name, field_name, is_closed, method_name, module_name, value_names
 from polywire.contract.importer.routes import routes_of
+from polywire.contract.rpc_options import doc_without_routes, is_query
 from polywire.protofile import Enum, Field, File, FileSet, Message, Method, Service, load
 from polywire.schema.names import upper_camel
 
@@ -249,14 +250,12 @@ class _Module:
         routes, notes = routes_of(method, self._files)
         for note in notes:
             self._note(method.place, note)
-        is_query = method.option("idempotency_level") == "NO_SIDE_EFFECTS" or (
-            bool(routes) and all(route.startswith("GET ") for route in routes)
-        )
-        if is_query and any(not route.startswith("GET ") for route in routes):
-            is_query = False
+        changes_nothing = is_query(method) or (bool(routes) and all(route.startswith("GET ") for route in routes))
+        if changes_nothing and any(not route.startswith("GET ") for route in routes):
+            changes_nothing = False
         if method.client_streaming and routes:
             routes = []
-        kind = self._use("query" if is_query else "mutation")
+        kind = self._use("query" if changes_nothing else "mutation")
         python = method_name(method.name)
         arguments = [f'"{route}"' for route in routes]
         if upper_camel(python.strip("_")) != method.name:
@@ -272,8 +271,8 @@ class _Module:
             yield f"def {python}(self, {parameter}) -> {self._use('AsyncIterator')}[{result}]:"
         else:
             yield f"async def {python}(self, {parameter}) -> {result}:"
-        if method.doc:
-            yield from _docstring(method.doc, _INDENT)
+        if doc := doc_without_routes(method):
+            yield from _docstring(doc, _INDENT)
         self._use("Unimplemented")
         yield f'{_INDENT}raise Unimplemented("{service.full_name}/{method.name} is not implemented")'
 

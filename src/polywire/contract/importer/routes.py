@@ -1,4 +1,4 @@
-"""`google.api.http` as routes (https://google.aip.dev/127), as far as REST here can say them."""
+"""`google.api.http` (https://google.aip.dev/127), and our own comments, as routes: as far as REST here can say them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from polywire.contract.rpc_options import routes_in_comment
 from polywire.protofile import FileSet, Message, Method
 
 _VERBS = ("get", "post", "put", "patch", "delete")
@@ -14,10 +15,10 @@ _VARIABLE = re.compile(r"\{([^}=]+)(=[^}]*)?\}")
 
 def routes_of(method: Method, files: FileSet) -> tuple[list[str], list[str]]:
     """The routes, and what could not be said."""
-    rule = method.option("(google.api.http)")
+    rules = [*_rules(method.option("(google.api.http)")), *_commented(method)]
     routes: list[str] = []
     notes: list[str] = []
-    for one in _rules(rule):
+    for one in rules:
         route, problem = _route(one, method, files)
         if problem:
             notes.append(problem)
@@ -30,6 +31,12 @@ def routes_of(method: Method, files: FileSet) -> tuple[list[str], list[str]]:
         ]
         routes = [route for route in routes if route.startswith("GET ")]
     return routes, notes
+
+
+def _commented(method: Method) -> Iterator[dict[str, Any]]:
+    """What `polywire contract write` has written, as rules."""
+    for verb, path in routes_in_comment(method):
+        yield {verb.lower(): path.replace("*}", "=**}")}
 
 
 def _rules(rule: Any) -> Iterator[dict[str, Any]]:
