@@ -48,6 +48,12 @@ class Spoken(Item):
     minutes: Int32
 
 
+class Marks(Message):
+    best: Annotated[Int32, Meta(ge=1, le=5)]
+    all: Annotated[list[Annotated[Int32, Meta(ge=1)]], Meta(min_length=2)]
+    code: Annotated[str, Meta(pattern="^[A-Z]+$")] | None
+
+
 class Sought(Message):
     text: Annotated[str, Meta(min_length=1)]
     genre: Genre | None = None
@@ -119,6 +125,14 @@ class Library(Service, package="library"):
     @query
     async def wrong(self) -> Author:
         return Author("one", 2)  # type: ignore[arg-type]
+
+    @query
+    async def nobody(self) -> Author:
+        return None  # type: ignore[return-value]
+
+    @query
+    async def marks(self, above: bool = False) -> Marks:
+        return Marks(6 if above else 5, [1] if above else [1, 2], "ABC")
 
     @query
     async def broken(self) -> str:

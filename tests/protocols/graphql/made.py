@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import random
+import typing
 from typing import Annotated, Any, Optional
 
 from graphql import (
@@ -161,7 +162,11 @@ class Made:
         if name in self._results:
 
             def call(parent: Any, info: Any, n: int) -> Any:
-                return shown(field.type, self.outcome(name, 0 if parent is None else parent.k, n))
+                value = self.outcome(name, 0 if parent is None else parent.k, n)
+                if value is None and parent is None and type(None) not in typing.get_args(self._results[name]):
+                    # A field of the root may be null, but not by what its method gives.
+                    return _Wrong()
+                return shown(field.type, value)
 
             return call
         attribute = "k" if name == "k" else f"f_{name[1:]}"

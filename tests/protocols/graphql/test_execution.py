@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 import pytest
+from graphql import build_client_schema, get_introspection_query
 
 from polywire import App, Code, Service, current_call, mutation
 from polywire.protocols.graphql.schema import GraphqlRefusal
@@ -311,3 +312,50 @@ async def test_a_mutation_whose_caller_leaves_goes_no_further() -> None:
         execution.cancel()
         assert problems(json.loads(await response)) == {("CANCELLED", ("a",)), ("CANCELLED", ("b",))}
     assert library.asked["add"] == 1
+
+
+async def test_results_are_held_to_their_constraints() -> None:
+    async with serving(Library()) as engine:
+        assert await engine.data("{marks {best all code}}") == {"marks": {"best": 5, "all": [1, 2], "code": "ABC"}}
+        answer = await engine.run(
+            "{a: marks(above: true) {best} b: marks(above: true) {all} c: marks(above: true) {code}}"
+        )
+    assert answer["data"] == {"a": None, "b": None, "c": {"code": "ABC"}}
+    assert problems(answer) == {("INTERNAL", ("a", "best")), ("INTERNAL", ("b", "all"))}
+
+
+async def test_a_method_that_gives_nothing_where_it_says_something_is_wrong() -> None:
+    async with serving(Library()) as engine:
+        answer = await engine.run("{nobody {id}}")
+    assert answer["data"] == {"nobody": None}
+    assert problems(answer) == {("INTERNAL", ("nobody",))}
+
+
+async def test_no_name_of_a_query_gets_into_the_way_of_its_plan() -> None:
+    names = ["o", "r", "x", "v", "e1", "n1", "type", "list", "give_up", "None", "lambda", "_class_", "builtins"]
+    async with serving(Library()) as engine:
+        data = await engine.data(f"{{author(id: 1) {{{' '.join(f'{name}: name' for name in names)}}}}}")
+    assert data == {"author": dict.fromkeys(names, "Author 1")}
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "'", "{0}", "%s", "\n", "\u2028", "'" * 3, "😀"])
+async def test_no_text_of_a_query_is_code(text: str) -> None:
+    library = Library()
+    async with serving(library) as engine:
+        library.gate.set()
+        literal = json.dumps(text, ensure_ascii=False)
+        assert await engine.data(f"{{slow(name: {literal})}}") == {"slow": text}
+        assert await engine.data("query($t: String!) {slow(name: $t)}", t=text) == {"slow": text}
+
+
+async def test_the_schema_can_be_asked_for() -> None:
+    async with serving(Library()) as engine:
+        text = (
+            "query($n: String!, $no: Boolean!) {__type(name: $n) {name fields {name} kind @skip(if: $no)} __typename}"
+        )
+        found = (await engine.data(text, n="Marks", no=True))["__type"]
+        assert found == {"name": "Marks", "fields": [{"name": "best"}, {"name": "all"}, {"name": "code"}]}
+        assert (await engine.data(text, n="None", no=True)) == {"__type": None, "__typename": "Query"}
+        schema = await engine.data(get_introspection_query())
+        assert schema == await engine.data(get_introspection_query())
+        assert build_client_schema(schema).query_type.name == "Query"

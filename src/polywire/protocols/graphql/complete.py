@@ -71,8 +71,10 @@ class Completion:
         try:
             if isinstance(value, Failed):
                 raise value.error
-            if value is None and output.nullable and not output.shows_none:
+            if value is None and output.takes_none:
                 return None
+            if output.check is not None:
+                output.check(value)
             if output.is_list:
                 return self._list(output, value, path, entry)
             return self._single(output, value, path)

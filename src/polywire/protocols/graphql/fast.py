@@ -6,7 +6,9 @@ made-up name.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from polywire.protocols.graphql.nodes import Attribute, Introspected, Node, Output, Resolved, TypeName
@@ -62,18 +64,21 @@ class _Writer:
         if isinstance(entry, Resolved):
             return self._value(entry.output, f"r[{entry.slot}](o)")
         assert isinstance(entry, Attribute)
+        if keyword.iskeyword(entry.attribute):
+            return self._value(entry.output, f"{self._name(attrgetter(entry.attribute))}(o)")
         return self._value(entry.output, f"o.{entry.attribute}")
 
     def _value(self, output: Output, raw: str) -> str:
+        if output.check is not None:
+            raw = f"{self._name(output.check)}({raw})"
         had = f"(v := {raw})"
-        may_be_none = output.nullable and not output.shows_none
         # Where it may be None, that was looked at first.
-        first = "v" if may_be_none else had
+        first = "v" if output.takes_none else had
         if output.is_list:
             written = f"([{self._single(output, 'x', 'x')} for x in v] if type({first}) is list else give_up())"
         else:
             written = self._single(output, first, "v")
-        return f"(None if {had} is None else {written})" if may_be_none else written
+        return f"(None if {had} is None else {written})" if output.takes_none else written
 
     def _single(self, output: Output, first: str, again: str) -> str:
         """One value. first: how it is had, once; again: its name from then on."""

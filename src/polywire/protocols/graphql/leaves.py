@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import enum
+import functools
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from polywire.codec import Format, message_codec
+from polywire.codec.json import Profile, json_writer
 from polywire.codec.results import WrongResult
 from polywire.codec.text import iso_duration_to_text
 from polywire.schema.names import lower_camel
@@ -169,7 +170,7 @@ def _plain_out(type_: Type) -> Convert:
     if type_.union is not None:
         return _union_out(type_.union)
     if type_.enum is not None:
-        shown = {value.name: _enum_json(value.value) for value in type_.enum.values}
+        shown = {value.name: value.value.value for value in type_.enum.values}
         name_of = _enum(type_.enum)
         return lambda value: shown[name_of(value)]
     if type_.kind in (Kind.INT64, Kind.UINT64):
@@ -206,6 +207,27 @@ def _tagged(tag: str, encoded: bytes) -> bytes:
     return b'{"type":' + msgspec.json.encode(tag) + rest
 
 
+@functools.cache
+def constraint_check(one: Field) -> Convert | None:
+    """What gives a field's value back, or raises WrongValue where it breaks a constraint; None: it has none.
+
+    The JSON writer knows how; what it writes is not needed. Kept for ever, as tables of fields are.
+    """
+    if one.constraints is None and one.type.constraints is None:
+        return None
+    alone = MessageType(one.name, one.name, msgspec.defstruct("Alone", [(one.name, Any)]), (one,))
+    write = json_writer(alone, Profile.PLAIN).encode_bare
+
+    def check(value: Any) -> Any:
+        try:
+            write(value)
+        except WrongResult as error:
+            raise WrongValue(str(error)) from None
+        return value
+
+    return check
+
+
 # In.
 
 
@@ -225,14 +247,8 @@ def _type_in(type_: Type) -> Convert | None:
     if type_.union is not None:
         return _union_in(type_.union)
     if type_.enum is not None:
-        return {value.name: _enum_json(value.value) for value in type_.enum.values}.__getitem__
+        return {value.name: value.value.value for value in type_.enum.values}.__getitem__
     return None
-
-
-def _enum_json(member: enum.Enum) -> Any:
-    """As plain JSON has it."""
-    value = member.value
-    return value if isinstance(value, str | int) and not isinstance(value, bool) else member.name
 
 
 def message_in(message: MessageType) -> Convert:
@@ -256,7 +272,8 @@ def plain_object(fields: dict[str, tuple[Field, Convert | None]], given: dict[st
             continue
         one, convert = known
         if value is None:
-            if one.nullable or one.required:
+            if one.nullable or one.required or one.default is msgspec.UNSET:
+                # Of a Patch, null is no way to say that nothing is to change.
                 plain[one.name] = None
         else:
             plain[one.name] = value if convert is None else convert(value)

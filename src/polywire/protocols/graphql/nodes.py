@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import msgspec
 from graphql import DocumentNode, FieldNode
 
 from polywire.protocols.graphql.leaves import Convert
@@ -32,15 +33,17 @@ class Output:
 
     is_list: bool
     nullable: bool
-    """Of the list, where it is one; elements never are."""
+    """It becomes null where something beneath it goes wrong. Of the list, where it is one; elements never are."""
+    takes_none: bool
+    """None is a value of it. A field of the root is nullable whatever its method declares."""
     leaf: Convert | None = None
     """Of a scalar or an enum."""
     inline: Inline | None = None
     """What leaves need no `leaf` for."""
     children: dict[type, Node] = field(default_factory=dict)
     """Of an object: by the class of the value."""
-    shows_none: bool = False
-    """A method without a result: that it was called is its value."""
+    check: Convert | None = None
+    """Gives the value back where it keeps to the constraints that are declared; None: there are none."""
 
     @cached_property
     def resolves(self) -> bool:
@@ -90,6 +93,7 @@ class Introspected(Entry):
 
     slot: int
     document: DocumentNode
+    answer: msgspec.Raw | None = None
 
 
 @dataclass(eq=False)

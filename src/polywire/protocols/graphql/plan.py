@@ -200,5 +200,11 @@ class Plan:
         return subscription.start(timeout_s, done)
 
     def _introspect(self, entry: Introspected, variables: dict[str, Any]) -> Any:
+        """By graphql-core, which takes its time: remembered where it cannot be another the next time."""
+        if entry.answer is not None:
+            return entry.answer
         result = execute_sync(self._schema.core, entry.document, variable_values=variables)
-        return None if result.data is None else result.data.get(entry.key)
+        answer = msgspec.Raw(_encode(None if result.data is None else result.data.get(entry.key)))
+        if not self._has_variables:
+            entry.answer = answer
+        return answer

@@ -25,7 +25,7 @@ from graphql import (
 
 from polywire.contract.graphql import MethodField
 from polywire.protocols.graphql.arguments import Given
-from polywire.protocols.graphql.leaves import WrongValue, element_out
+from polywire.protocols.graphql.leaves import WrongValue, constraint_check, element_out
 from polywire.protocols.graphql.nodes import (
     Attribute,
     Entry,
@@ -161,7 +161,7 @@ class Planner:
         one = attributes.get(name)
         if one is None:
             # The stand-in of a type without fields.
-            return Attribute(key, first, "__doc__", Output(False, True, lambda _: None, shows_none=True))
+            return Attribute(key, first, "__doc__", Output(False, True, False, lambda _: None))
         return Attribute(key, first, one.name, self._output(one, nodes))
 
     def _slot(self) -> int:
@@ -172,9 +172,9 @@ class Planner:
         nullable = not field.type.endswith("!")
         form = field.method.result_form
         if form is ResultForm.EMPTY:
-            return Output(False, True, _true, shows_none=True)
+            return Output(False, True, False, _true)
         if form is ResultForm.MESSAGE:
-            return Output(False, nullable, children=self._children([field.method.output], nodes))
+            return Output(False, nullable, False, children=self._children([field.method.output], nodes))
         assert field.value is not None
         output = self._output(field.value, nodes)
         output.nullable = nullable
@@ -182,16 +182,19 @@ class Planner:
 
     def _output(self, one: Field, nodes: list[FieldNode]) -> Output:
         is_list = one.cardinality is Cardinality.LIST
+        check = constraint_check(one)
         if one.cardinality is not Cardinality.MAP:
             if one.type.message is not None:
-                return Output(is_list, one.nullable, children=self._children([one.type.message], nodes))
+                return Output(
+                    is_list, one.nullable, one.nullable, children=self._children([one.type.message], nodes), check=check
+                )
             if one.type.union is not None:
                 members = [member.message for member in one.type.union.members]
-                return Output(is_list, one.nullable, children=self._children(members, nodes))
+                return Output(is_list, one.nullable, one.nullable, children=self._children(members, nodes), check=check)
         inline = (_INLINE_ID if one.is_id else _INLINE).get(one.type.kind)
         if one.cardinality is Cardinality.MAP:
             inline = None
-        return Output(is_list, one.nullable, element_out(one), inline)
+        return Output(is_list, one.nullable, one.nullable, element_out(one), inline, check=check)
 
     def _children(self, messages: list[MessageType], nodes: list[FieldNode]) -> dict[type, Node]:
         sets = [node.selection_set for node in nodes if node.selection_set is not None]
