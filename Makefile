@@ -11,16 +11,16 @@ FUZZ_JOBS ?= 1
 SANITIZE ?= 0
 
 PY := .venv/bin/python
-LINTED := src tests examples benchmarks fuzz setup.py
+LINTED := src tests examples benchmarks conformance fuzz setup.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test check format wheel bench fuzz lock clean
+.PHONY: help setup serve test conformance check format wheel bench fuzz lock clean
 
 help: ## This text
 	@echo "polywire: one typed Python service, every protocol, one port."
 	@echo
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo "New here? \`make serve\` does all the set-up and prints a line to copy for each protocol."
 
@@ -32,6 +32,9 @@ serve: setup ## Serve the demo on 127.0.0.1:8000 (PORT=9000 for another port, AR
 
 test: setup ## Run the tests (ARGS="-k grpc" for some, ARGS="-m 'not slow'" for the quick ones)
 	@$(PY) -m pytest $(ARGS)
+
+conformance: setup ## The Connect conformance suite: Connect, gRPC and gRPC-Web (needs Go; ARGS="-v --run 'Basic/**'")
+	@scripts/conformance.sh $(ARGS)
 
 check: setup ## Format, lint, strict types, import directions: everything but the tests
 	@scripts/check.sh $(LINTED)

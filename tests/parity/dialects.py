@@ -78,6 +78,7 @@ def decoded(text: bytes) -> bytes:
 
 class Connect(Grpc):
     name = "Connect"
+    nowhere = "Nothing"
     unary_type = "application/proto"
     content_type = "application/connect+proto"
 
@@ -114,7 +115,7 @@ class Connect(Grpc):
         return self._post(method, message, timeout_s, token)
 
     def observe(self, method: str, answer: Answer) -> Observed:
-        if self.client._methods[f"parity.Probe/{method}"].shape is not Shape.UNARY:
+        if method != self.nowhere and self.client._methods[f"parity.Probe/{method}"].shape is not Shape.UNARY:
             observed = self.end(method, answer)
             if observed.code == "OK":
                 (observed.value,), observed.items = observed.items, []
@@ -124,10 +125,11 @@ class Connect(Grpc):
             assert answer.headers["content-type"] == self.unary_type
             value = self._codec(method).decode_result(answer.body)
             return Observed("OK", None if value is None else {"name": value.name, "count": value.count}, raw=raw)
+        if method == self.nowhere and answer.status == 404:
+            # Nothing at this path speaks Connect; its clients take such a 404 for UNIMPLEMENTED.
+            return Observed("UNIMPLEMENTED", raw=raw)
         assert answer.headers["content-type"] == "application/json"
-        told = json.loads(answer.body)
-        # Nothing at this path speaks Connect; its clients take such a 404 for UNIMPLEMENTED.
-        return self._told(told, raw) if "error" not in told else Observed("UNIMPLEMENTED", raw=raw)
+        return self._told(json.loads(answer.body), raw)
 
     def _told(self, error: dict[str, Any], raw: str) -> Observed:
         code = {"canceled": "CANCELLED"}.get(error["code"], error["code"].upper())

@@ -40,6 +40,8 @@ class Observed:
 
 class Driver(ABC):
     name: str
+    nowhere = "Unary"
+    """The method that `unknown_method` is observed as."""
     shapes = frozenset(Shape)
     """What the protocol can carry."""
 

@@ -149,7 +149,7 @@ async def _(bench: Bench) -> None:
 
 @row("unknown method")
 async def _(bench: Bench) -> None:
-    observed = bench.driver.observe("Unary", await bench.driver.unknown_method().answer())
+    observed = bench.driver.observe(bench.driver.nowhere, await bench.driver.unknown_method().answer())
     assert observed.code in ("NOT_FOUND", "UNIMPLEMENTED")
 
 

@@ -177,20 +177,25 @@ async def test_metadata_goes_before_and_after(client: TestClient) -> None:
     assert answer.trailers.items() == [("grpc-status", "0"), ("x-rows", "7")]
 
 
-async def test_an_error_is_trailers_only(client: TestClient) -> None:
+async def test_an_error_with_metadata_has_a_head_and_trailers(client: TestClient) -> None:
     answer = await call(client, "Refused", frame(b""), [("x-request-id", "id-1")])
-    assert (answer.status, answer.body, answer.trailers.items()) == (200, b"", [])
-    fields = dict(answer.headers.items())
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["x-cost"] == "3"
+    fields = dict(answer.trailers.items())
     assert fields.pop("grpc-status-details-bin")
     assert fields == {
-        "content-type": "application/grpc",
-        "x-cost": "3",
         "grpc-status": "5",
         "grpc-message": "100%25 %C3%A9",
         "retry-after": "3",
         "x-rows": "7",
         "x-request-id": "id-1",
     }
+
+
+async def test_an_error_without_any_is_trailers_only(client: TestClient) -> None:
+    answer = await call(client, "First", b"")
+    assert (answer.status, answer.body, answer.trailers.items()) == (200, b"", [])
+    assert answer.headers["grpc-status"] == "5"
 
 
 @pytest.mark.parametrize("method", ["Refused", "Breaks"])
@@ -243,7 +248,7 @@ async def test_messages_in_json(client: TestClient) -> None:
         ({"content_type": "application/grpc-web+thrift"}, 415),
         ({"content_type": "application/grpcx"}, 415),
         ({"version": "1.1"}, 415),
-        ({"verb": "PUT"}, 415),
+        ({"verb": "PUT"}, 405),
     ],
 )
 async def test_what_is_not_grpc_is_told_in_http(client: TestClient, options: dict[str, Any], status: int) -> None:
@@ -263,7 +268,7 @@ async def test_an_unknown_method(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("body", "headers", "code"),
     [
-        (b"", [], Code.INTERNAL),
+        (b"", [], Code.UNIMPLEMENTED),
         (frame(W) + frame(W), [], Code.UNIMPLEMENTED),
         (frame(W)[:-1], [], Code.INVALID_ARGUMENT),
         (frame(b"\x0a\xff"), [], Code.INVALID_ARGUMENT),

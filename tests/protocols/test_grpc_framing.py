@@ -48,7 +48,7 @@ def test_one_message(body: bytes, coding: str | None, message: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "coding", "code", "reason"),
     [
-        (b"", NONE, Code.INTERNAL, None),
+        (b"", NONE, Code.UNIMPLEMENTED, None),
         (b"\0", NONE, Code.INVALID_ARGUMENT, "MALFORMED"),
         (b"\0\0\0\0", NONE, Code.INVALID_ARGUMENT, "MALFORMED"),
         (flagged(0, b"abc", 4), NONE, Code.INVALID_ARGUMENT, "MALFORMED"),

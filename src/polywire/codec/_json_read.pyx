@@ -5,7 +5,7 @@ One parser, because neither profile is what msgspec's decoder takes: `"42"` is a
 64 bits are a bound, names come in two forms. A byte that cannot be JSON is MalformedInput, a value that the schema refuses InvalidInput.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
@@ -18,6 +18,7 @@ from polywire.codec._json_tokens cimport *
 from polywire.codec._tables cimport *
 
 from polywire.codec._tables import range_reason
+from polywire.codec.any import any_from_json
 from polywire.errors import MalformedInput
 
 ABSENT = object()
@@ -104,7 +105,11 @@ cdef int read_members(Reader* r, MessageTable table, int depth, PyObject** value
 
 cdef object read_message(Reader* r, MessageTable table, int depth):
     cdef PyObject* values[INLINE_FIELDS]
+    cdef const uint8_t* first = r.p
     cdef int i
+    if table.is_any and r.proto:
+        skip(r, depth)
+        return any_from_json(table.cls, PyBytes_FromStringAndSize(<const char*>first, r.p - first))
     if table.count > INLINE_FIELDS:
         return read_wide(r, table, depth, None)
     memset(values, 0, sizeof(PyObject*) * table.count)

@@ -27,6 +27,7 @@ from uuid import UUID as UuidClass
 
 from polywire.codec._tables import range_reason
 from polywire.codec.results import WrongResult
+from polywire.codec.any import any_to_json
 from polywire.codec.text import iso_duration_to_text, proto_duration_to_text
 
 cdef extern from "Python.h":
@@ -112,6 +113,11 @@ cdef class JsonWriter:
             raise ValueError(f"expected {table.cls.__name__}, got {type(value).__name__}")
         if depth > MAX_DEPTH:
             raise ValueError(f"messages nested deeper than {MAX_DEPTH}")
+        if table.is_any and self.proto:
+            text = any_to_json(value)
+            need(w, PyBytes_GET_SIZE(text) + 32)
+            put_raw(w, PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+            return 0
         need(w, 32)
         w.pos[0] = c"{"
         w.pos += 1

@@ -122,6 +122,7 @@ cdef class MessageTable:
     cdef readonly tuple by_number
     cdef uint32_t* numbers          # of by_number
     cdef bint has_bounds
+    cdef bint is_any                # google.protobuf.Any, which has a JSON of its own
     cdef Py_ssize_t positional
     cdef tuple keyword_names
     cdef readonly dict field_by_name

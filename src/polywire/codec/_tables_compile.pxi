@@ -39,6 +39,7 @@ cdef MessageTable compile_message(object type, dict made):
     for i in range(table.count):
         table.numbers[i] = (<FieldTable>table.by_number[i]).number
     table.has_bounds = any([has_bounds(field) for field in table.fields])
+    table.is_any = table.type.full_name == "google.protobuf.Any"
     table.field_by_name = {field.name: field for field in table.fields}
     return table
 

@@ -7,6 +7,7 @@ import inspect
 import sys
 import threading
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -26,6 +27,14 @@ _HINTS: Final = "__polywire_hints__"
 """The user's own annotations, resolved: `__annotations__` is rewritten for msgspec once a class is read."""
 
 _lock = threading.RLock()
+_known: WeakValueDictionary[str, type] = WeakValueDictionary()
+"""The classes of messages by full name, the last one that was read of each."""
+
+
+def known_message(full_name: str) -> MessageType | None:
+    """The message of that name which some service of this process, or an error's details, refers to."""
+    cls = _known.get(full_name)
+    return None if cls is None else cls.__dict__[_TABLE]
 
 
 def message_type(cls: type[Message], package: str = "", *, lock: ContractLock | None = None) -> MessageType:
@@ -154,6 +163,8 @@ class Reading:
         """Puts the tables on the classes, and what msgspec needs to hold values to them."""
         for cls, table in self._tables.items():
             setattr(cls, _TABLE, table)
+            if isinstance(table, MessageType):
+                _known[table.full_name] = cls
         for cls, hints in self._hints.items():
             setattr(cls, _HINTS, {**cls.__dict__.get(_HINTS, {}), **hints})
         for message, native in self._native.items():

@@ -89,7 +89,7 @@ cdef enum Coding:
 
 cdef enum:
     # Body bytes of an already answered request that are read and dropped to keep the connection.
-    DRAIN_BYTES = 65536
+    DRAIN_BYTES = 524288
     # Empty lines forgiven before a request (RFC 9112 §2.2).
     MAX_BLANK_LINES = 2
     # Chunk extensions of one body, all together: they carry nothing, so they may not cost much.

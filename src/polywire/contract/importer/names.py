@@ -67,7 +67,7 @@ def value_names(enum: Enum) -> dict[str, str]:
     names = {}
     for value in enum.values:
         short = value.name.removeprefix(prefix)
-        names[value.name] = f"{short}_" if keyword.iskeyword(short) or not short[:1].isalpha() else short
+        names[value.name] = short if short[:1].isalpha() and not keyword.iskeyword(short) else value.name
     return names
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from polywire.errors import Unimplemented
 from polywire.http.exchange import Exchange
 from polywire.protocols.connect.streams import ConnectStream
-from polywire.protocols.connect.unary import FORMATS, ConnectMethod, refuse_content_type, respond_connect_error
+from polywire.protocols.connect.unary import FORMATS, ConnectMethod
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
+from polywire.protocols.rpc.refusals import refuse_content_type, refuse_request
 from polywire.runtime.binding import Binding
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Method, MethodKind, Shape
@@ -55,4 +55,4 @@ class ConnectServer(ProtocolServer):
 
 
 def _no_such_method(exchange: Exchange) -> None:
-    respond_connect_error(exchange, Unimplemented("there is no such method, or it is of another shape"), "")
+    refuse_request(exchange, 404, "there is no such method, or it is of another shape")

@@ -9,9 +9,9 @@ import msgspec
 from polywire.errors import RpcError
 from polywire.http.exchange import Exchange
 from polywire.protocols.connect.errors import check_version, error_json, timeout_s
-from polywire.protocols.rest.errors import respond_method_not_allowed
 from polywire.protocols.rpc.endpoint import Answering, StreamEndpoint
 from polywire.protocols.rpc.framing import frame
+from polywire.protocols.rpc.refusals import refuse_verb
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import error_pairs
 
@@ -34,7 +34,7 @@ class ConnectStream(StreamEndpoint):
     def admit(self, exchange: Exchange) -> bool:
         if exchange.method == "POST":
             return True
-        respond_method_not_allowed(exchange, "POST")
+        refuse_verb(exchange)
         return False
 
     def _check(self, call: Call, coding: str | None) -> None:

@@ -10,7 +10,6 @@ from urllib.parse import unquote_to_bytes
 from polywire.codec import Format, method_codec
 from polywire.errors import (
     TOO_LARGE,
-    UNSUPPORTED_MEDIA_TYPE,
     MalformedInput,
     ResourceExhausted,
     RpcError,
@@ -20,7 +19,8 @@ from polywire.http.compression import ACCEPTED, CODINGS, decompress
 from polywire.http.exchange import Exchange
 from polywire.protocols.connect.errors import check_version, encode_error, timeout_s
 from polywire.protocols.gather import gather, take_turn
-from polywire.protocols.rest.errors import respond_method_not_allowed, status_of
+from polywire.protocols.rest.errors import status_of
+from polywire.protocols.rpc.refusals import refuse_content_type, refuse_request, refuse_verb
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import error_pairs
@@ -52,7 +52,7 @@ class ConnectUnary:
 
     def post(self, exchange: Exchange) -> None:
         if exchange.method != "POST":
-            respond_method_not_allowed(exchange, "POST")
+            refuse_verb(exchange)
             return
         call = Call(self._binding, exchange)
         call.state = exchange
@@ -171,7 +171,8 @@ class ConnectMethod:
             fields = _query_fields(exchange.query)
             unary = self._by_name.get(fields.get("encoding", ""))
             if unary is None:
-                raise Unimplemented("the query needs encoding=json or encoding=proto", reason=UNSUPPORTED_MEDIA_TYPE)
+                refuse_request(exchange, 415, "the query needs encoding=json or encoding=proto")
+                return
             if "message" not in fields:
                 raise MalformedInput("the query has no message")
         except RpcError as error:
@@ -221,12 +222,3 @@ def respond_connect_error(exchange: Exchange, error: RpcError, service: str) -> 
     """Answer what is no call yet."""
     extra = ((b"x-request-id", exchange.request_id.encode()), *HeaderBlock(error_pairs(error.metadata)).pairs)
     exchange.respond(status_of(error), _ERROR, encode_error(error, service), extra)
-
-
-def refuse_content_type(exchange: Exchange, accepted: tuple[str, ...]) -> None:
-    """Answer 415, with what would be taken (RFC 9110 §15.5.16, W3C Accept-Post)."""
-    names = ", ".join(accepted)
-    error = Unimplemented(
-        f"the content-type must be one of {names}", reason=UNSUPPORTED_MEDIA_TYPE, metadata={"accept-post": names}
-    )
-    respond_connect_error(exchange, error, "")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from polywire.errors import UNSUPPORTED_MEDIA_TYPE, RpcError, Unimplemented
+from polywire.errors import RpcError
 from polywire.http.exchange import Exchange
 from polywire.protocols.grpc.status import status_pairs
 from polywire.protocols.grpc.timeout import timeout_s
-from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rpc import framing
 from polywire.protocols.rpc.endpoint import Answering, EnvelopedEndpoint, Pairs, StreamEndpoint, UnaryEndpoint
 from polywire.protocols.rpc.framing import frame, frame_compressed
+from polywire.protocols.rpc.refusals import refuse_request, refuse_verb
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import MutableMetadata, error_pairs
 from polywire.wire.headers import HeaderBlock
@@ -40,18 +40,22 @@ class GrpcEndpoint(EnvelopedEndpoint):
         pairs.append(("x-request-id", call.request_id))
         return pairs
 
-    def _trailers_only(self, call: Call, exchange: Exchange, error: RpcError) -> None:
-        pairs: Pairs = [self._content_type]
-        if call._response_metadata is not None:
-            pairs.extend(call._response_metadata.wire_items())
-        exchange.respond(200, HeaderBlock([*pairs, *self._error_pairs(call, error)]), b"")
+    def _only_error(self, call: Call, exchange: Exchange, error: RpcError) -> None:
+        """Answer without a message: by trailers only, or with a head where there is metadata for it."""
+        pairs = self._error_pairs(call, error)
+        if call._response_metadata is None:
+            exchange.respond(200, HeaderBlock([self._content_type, *pairs]), b"")
+        else:
+            # Clients take all of a trailers-only answer for trailers.
+            exchange.start(200, self._block, call._response_metadata.wire_items())
+            exchange.finish(HeaderBlock(pairs))
 
 
 class GrpcUnary(UnaryEndpoint, GrpcEndpoint):
     def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
         exchange: Exchange = call.state
         if error is not None:
-            self._trailers_only(call, exchange, error)
+            self._only_error(call, exchange, error)
             return
         message = self._encode(value)
         trailers = _OK if call._trailers is None else _ok_with(call._trailers)
@@ -64,7 +68,7 @@ class GrpcUnary(UnaryEndpoint, GrpcEndpoint):
 
 class GrpcStream(StreamEndpoint, GrpcEndpoint):
     def _refused(self, call: Call, exchange: Exchange, error: RpcError) -> None:
-        self._trailers_only(call, exchange, error)
+        self._only_error(call, exchange, error)
 
     def _end(self, call: Call, answering: Answering, error: RpcError | None) -> None:
         if error is not None:
@@ -82,5 +86,8 @@ def is_grpc(exchange: Exchange) -> bool:
     """Whether it can be a call by gRPC; if not, it has been answered."""
     if exchange.sink.version == "2" and exchange.method == "POST":
         return True
-    respond_error(exchange, Unimplemented("gRPC is called by POST over HTTP/2", reason=UNSUPPORTED_MEDIA_TYPE))
+    if exchange.method != "POST":
+        refuse_verb(exchange)
+    else:
+        refuse_request(exchange, 415, "gRPC is called over HTTP/2")
     return False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from polywire.codec import Format
-from polywire.errors import UNSUPPORTED_MEDIA_TYPE, Unimplemented
+from polywire.errors import Unimplemented
 from polywire.http.exchange import Exchange
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.grpc.endpoints import GrpcStream, GrpcUnary, is_grpc
@@ -15,8 +15,8 @@ from polywire.protocols.grpc.health import HealthService
 from polywire.protocols.grpc.reflection import reflection_services
 from polywire.protocols.grpc.status import status_pairs
 from polywire.protocols.grpc.web import TextStream, TextUnary, WebStream, WebUnary, trailer_frame
-from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rpc.endpoint import EnvelopedEndpoint
+from polywire.protocols.rpc.refusals import refuse_content_type
 from polywire.runtime.binding import Binding
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Shape
@@ -84,6 +84,6 @@ class GrpcServer(ProtocolServer):
         """Answer a content type with parameters or capitals, or refuse it."""
         dialect = self.dialects.get(content_type.partition(";")[0].strip().lower())
         if dialect is None:
-            respond_error(exchange, Unimplemented("messages must be +proto or +json", reason=UNSUPPORTED_MEDIA_TYPE))
+            refuse_content_type(exchange, self.dialects)
         else:
             dialect.get(exchange.path, dialect[""])(exchange)

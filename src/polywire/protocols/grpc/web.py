@@ -13,10 +13,10 @@ from typing import Any
 from polywire.errors import MalformedInput, RpcError
 from polywire.http.exchange import Exchange
 from polywire.protocols.grpc.endpoints import GrpcEndpoint
-from polywire.protocols.rest.errors import respond_method_not_allowed
 from polywire.protocols.rpc import framing
 from polywire.protocols.rpc.endpoint import Answering, StreamEndpoint, UnaryEndpoint
 from polywire.protocols.rpc.framing import frame, frame_compressed
+from polywire.protocols.rpc.refusals import refuse_verb
 from polywire.protocols.streams import Splitter
 from polywire.runtime.call import Call
 from polywire.wire.headers import HeaderBlock
@@ -40,7 +40,7 @@ class WebEndpoint(GrpcEndpoint):
     def admit(self, exchange: Exchange) -> bool:
         if exchange.method == "POST":
             return True
-        respond_method_not_allowed(exchange, "POST")
+        refuse_verb(exchange)
         return False
 
     def _last_frame(self, call: Call, error: RpcError | None) -> bytes:

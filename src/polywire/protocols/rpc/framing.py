@@ -49,7 +49,7 @@ def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
 def unframe_one(body: bytes, limit_bytes: int, coding: str | None, spend: Callable[[int], None] | None = None) -> bytes:
     """The single message of a call, decompressed; `coding` as announced, `spend` as of `decompress`.
 
-    Raises Internal for none, Unimplemented for more than one, MalformedInput for a broken frame, ResourceExhausted
+    Raises Unimplemented for none and for more than one, MalformedInput for a broken frame, ResourceExhausted
     (TOO_LARGE) for one above the limit.
     """
     size = len(body)
@@ -57,7 +57,7 @@ def unframe_one(body: bytes, limit_bytes: int, coding: str | None, spend: Callab
     if size >= 5 and body[0] == 0 and int.from_bytes(body[1:5]) == size - 5 and size - 5 <= limit_bytes:
         return body[5:]
     if not body:
-        raise Internal("a unary call carries one message; none came")
+        raise Unimplemented("the call carries one message; none came")
     if size < 5:
         raise MalformedInput("the message ends within its prefix")
     prefix = read_prefix(body, limit_bytes)

@@ -1,0 +1,24 @@
+"""What an RPC endpoint says to a request that is no call at all: plain HTTP, which clients map by its status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from polywire.http.exchange import Exchange
+from polywire.wire.headers import HeaderBlock
+
+
+def refuse_request(exchange: Exchange, status: int, problem: str, fields: Iterable[tuple[str, str]] = ()) -> None:
+    """Answer with a line of text. status: 404, 405 with `allow` among the fields, 415 with `accept-post`, and so on."""
+    block = HeaderBlock([("content-type", "text/plain; charset=utf-8"), *fields])
+    exchange.respond(status, block, f"{problem}\n".encode(), ((b"x-request-id", exchange.request_id.encode()),))
+
+
+def refuse_verb(exchange: Exchange) -> None:
+    refuse_request(exchange, 405, "this is called by POST", [("allow", "POST")])
+
+
+def refuse_content_type(exchange: Exchange, accepted: Iterable[str]) -> None:
+    """With what would be taken (RFC 9110 §15.5.16, W3C Accept-Post)."""
+    names = ", ".join(accepted)
+    refuse_request(exchange, 415, f"the content-type must be one of {names}", [("accept-post", names)])
