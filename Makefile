@@ -15,7 +15,7 @@ LINTED := src tests examples benchmarks conformance fuzz setup.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test conformance check format wheel bench fuzz lock clean
+.PHONY: help setup serve test interop conformance check format wheel bench fuzz lock clean
 
 help: ## This text
 	@echo "polywire: one typed Python service, every protocol, one port."
@@ -32,6 +32,9 @@ serve: setup ## Serve the demo on 127.0.0.1:8000 (PORT=9000 for another port, AR
 
 test: setup ## Run the tests (ARGS="-k grpc" for some, ARGS="-m 'not slow'" for the quick ones)
 	@$(PY) -m pytest $(ARGS)
+
+interop: setup ## Foreign clients against the demo: Connect, gRPC, gRPC-Web, tRPC, GraphQL, Chromium (needs Node.js)
+	@scripts/interop.sh $(ARGS)
 
 conformance: setup ## The Connect conformance suite: Connect, gRPC and gRPC-Web (needs Go; ARGS="-v --run 'Basic/**'")
 	@scripts/conformance.sh $(ARGS)

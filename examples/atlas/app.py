@@ -6,6 +6,7 @@ Default: the SQLite file atlas.db in the working directory.
 ATLAS_FILES: the directory of uploaded files; default: atlas-files in the working directory.
 ATLAS_URL: of this server, where the services of the chain call each other; default: http://127.0.0.1:8000.
 `polywire serve` without an application sets it to where it serves.
+ATLAS_ORIGINS: of pages that may call besides the server's own, `https://app.example.com`, with spaces between them.
 ATLAS_LOG: the log that is written, and followed by `logs.Logs/Tail`; default: atlas.log in the working directory.
 """
 
@@ -51,6 +52,7 @@ app = App(
     thread_pool_size=THREADS,
     # Some streams have no end to wait for.
     drain_s=5.0,
+    origins=os.environ.get("ATLAS_ORIGINS", "").split(),
 )
 app.files("/v1/files", files.directory)
 

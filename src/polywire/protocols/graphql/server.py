@@ -202,16 +202,21 @@ class GraphqlServer(ProtocolServer):
         exchange.respond(200, _EMPTY, b"", request_id_of(exchange))
 
     def _add(self, exchange: Exchange, token: str, request: GraphqlRequest) -> None:
-        """POST: an operation whose responses come on a shared stream. Raises RpcError, GraphqlRefusal."""
+        """POST: an operation whose responses come on a shared stream. Raises RpcError."""
         stream = self._streams.find(token)
         seconds = timeout_of(exchange)
-        plan, variables = self._preparation.prepare(request)
-        operation = stream.add((request.extensions or {}).get("operationId"), exchange)
         try:
-            operation.start(plan, variables, seconds)
-        except GraphqlRefusal:
-            stream.stop(operation.id)
-            raise
+            plan, variables = self._preparation.prepare(request)
+            operation = stream.add((request.extensions or {}).get("operationId"), exchange)
+            try:
+                operation.start(plan, variables, seconds)
+            except GraphqlRefusal:
+                stream.stop(operation.id)
+                raise
+        except GraphqlRefusal as refusal:
+            # 202 says that it runs; anything else is an error (GraphQL over SSE, Single connection mode).
+            refuse(exchange, refusal, 400)
+            return
         exchange.respond(202, _EMPTY, b"", request_id_of(exchange))
 
     @property
@@ -291,7 +296,7 @@ def request_id_of(exchange: Exchange) -> Pairs:
     return ((b"x-request-id", exchange.request_id.encode()),)
 
 
-def refuse(exchange: Exchange, problem: RpcError | GraphqlRefusal) -> None:
+def refuse(exchange: Exchange, problem: RpcError | GraphqlRefusal, refused_status: int = 200) -> None:
     """Answer what was not run, in the form of GraphQL.
 
     A document that is refused is a result like others to callers who know no more than `application/json`: 200.
@@ -299,7 +304,7 @@ def refuse(exchange: Exchange, problem: RpcError | GraphqlRefusal) -> None:
     form = RESPONSE if form_of(exchange) == RESPONSE else JSON
     extra = request_id_of(exchange)
     if isinstance(problem, GraphqlRefusal):
-        status = 400 if form == RESPONSE else 200
+        status = 400 if form == RESPONSE else refused_status
     else:
         status = status_of(problem)
         extra += HeaderBlock(error_pairs(problem.metadata)).pairs
