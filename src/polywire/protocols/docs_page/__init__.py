@@ -13,13 +13,18 @@ CONTENT_TYPE = "text/html; charset=utf-8"
 @functools.cache
 def docs_page() -> bytes:
     """The whole page, style and script inside."""
-    page = _asset("page.html")
-    return page.replace("/*style*/", _asset("page.css"), 1).replace("/*script*/", _asset("page.js"), 1).encode()
+    page = asset("page.html")
+    return page.replace("/*style*/", asset("page.css"), 1).replace("/*script*/", asset("page.js"), 1).encode()
 
 
 @functools.cache
 def docs_headers() -> tuple[tuple[str, str], ...]:
-    """The headers to send with the page: its type, and a policy under which nothing but its own script runs.
+    """The headers to send with the page."""
+    return page_headers(asset("page.css"), asset("page.js"))
+
+
+def page_headers(style: str, script: str) -> tuple[tuple[str, str], ...]:
+    """Of a page with these inside: its type, and a policy under which nothing but its own script runs.
 
     The policy names style and script by their hashes (CSP Level 3 §6.7.3), so that text from the contract could not
     run even if it were ever written as markup.
@@ -27,8 +32,8 @@ def docs_headers() -> tuple[tuple[str, str], ...]:
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"style-src {_hash('page.css')}",
-            f"script-src {_hash('page.js')}",
+            f"style-src {_hash(style)}",
+            f"script-src {_hash(script)}",
             "connect-src 'self'",
             "img-src data:",
             "base-uri 'none'",
@@ -45,10 +50,10 @@ def docs_headers() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _hash(name: str) -> str:
-    digest = hashlib.sha256(_asset(name).encode()).digest()
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
     return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")

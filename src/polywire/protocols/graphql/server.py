@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from polywire.http.exchange import Exchange
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.graphql.accept import HTML, JSON, RESPONSE, accepted_forms
 from polywire.protocols.graphql.events import DistinctStream
+from polywire.protocols.graphql.explorer import explorer_headers, explorer_page
 from polywire.protocols.graphql.plan_errors import problems_json
 from polywire.protocols.graphql.preparation import Preparation
 from polywire.protocols.graphql.request import GraphqlRequest, request_from_body, request_from_query
@@ -53,6 +55,7 @@ class GraphqlServer(ProtocolServer):
         self._runtime = runtime
         self._path = options.path
         self._limit = runtime.app.max_request_bytes
+        self._explores = options.explorer and not options.only_documents
         self._cached: Pairs = ()
         if options.cache_control is not None:
             self._cached = ((b"cache-control", options.cache_control.encode()),)
@@ -100,6 +103,9 @@ class GraphqlServer(ProtocolServer):
         self._run(exchange, request, is_get=False)
 
     def get(self, exchange: Exchange) -> None:
+        if self._explores and prefers_page(exchange):
+            exchange.respond(200, _page_block(), explorer_page(), request_id_of(exchange), None, True)
+            return
         form = form_of(exchange)
         try:
             if form == EVENT_STREAM:
@@ -273,6 +279,17 @@ class _Body:
 def _check_get(plan: Plan, is_get: bool) -> None:
     if is_get and plan.kind.value == "mutation":
         raise Unimplemented("a mutation cannot be sent by GET", reason=METHOD_NOT_ALLOWED, metadata={"allow": "POST"})
+
+
+def prefers_page(exchange: Exchange) -> bool:
+    """Whether a browser asks, for a page to look at."""
+    forms = accepted_forms(exchange.headers.get("accept") or JSON)
+    return bool(forms) and forms[0] == HTML
+
+
+@functools.cache
+def _page_block() -> HeaderBlock:
+    return HeaderBlock([*explorer_headers(), VARY])
 
 
 def form_of(exchange: Exchange) -> str | None:

@@ -1,0 +1,48 @@
+"""The page at GraphQL's path: to write and run operations and read the schema; needs no other host.
+
+Its modules are laid into one script, so that its policy can name that by its hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import re
+from importlib import resources
+
+from polywire.protocols import docs_page
+
+MODULES = ("dom", "language", "schema", "context", "editor", "answer", "transport", "docs", "history", "main")
+"""Each imports those before it only."""
+_IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export ", re.MULTILINE)
+
+
+@functools.cache
+def explorer_page() -> bytes:
+    """The whole page, style and script inside."""
+    page = _asset("page.html")
+    return page.replace("/*style*/", _style(), 1).replace("/*script*/", _script(), 1).encode()
+
+
+@functools.cache
+def explorer_headers() -> tuple[tuple[str, str], ...]:
+    """The headers to send with the page: its type, and a policy under which nothing but its own script runs."""
+    return docs_page.page_headers(_style(), _script())
+
+
+@functools.cache
+def _style() -> str:
+    """That of the page at `/docs`, and what is of this one."""
+    return docs_page.asset("page.css") + _asset("page.css")
+
+
+@functools.cache
+def _script() -> str:
+    modules = (_asset(f"{name}.js") for name in MODULES)
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
+
+
+def _asset(name: str) -> str:
+    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
