@@ -26,12 +26,13 @@ from polywire.server.access_log import Line
 from polywire.server.serve import Server
 from polywire.server.settings import ServerSettings
 from polywire.service import App, Service
+from polywire.service.options import GraphqlOptions
 from polywire.testing import TestClient
 from polywire.wire.limits import HttpLimits
 from tests.docs.pages import ROOT, blocks, table
 
-MESSAGES, SERVICES, ERRORS, SERVING = (
-    ROOT / "docs" / f"{name}.md" for name in ("messages", "services", "errors", "serving")
+MESSAGES, SERVICES, ERRORS, SERVING, GRAPHQL = (
+    ROOT / "docs" / f"{name}.md" for name in ("messages", "services", "errors", "serving", "graphql-http")
 )
 
 
@@ -103,6 +104,14 @@ def test_options_of_the_code(mark: str, functions: list[Callable[..., Any]]) -> 
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     assert {code(name): code(default).replace('"', "'") for name, default, _ in table(SERVICES, mark)} == real
+
+
+# graphql-http.md
+
+
+def test_options_of_graphql() -> None:
+    told = {code(name): code(default) for name, default, _ in table(GRAPHQL, "graphql")}
+    assert told == {field.name: repr(field.default) for field in dataclasses.fields(GraphqlOptions)}
 
 
 # errors.md

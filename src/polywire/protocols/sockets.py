@@ -15,6 +15,8 @@ from polywire.runtime.runtime import Runtime
 
 MOST_CALLS = 128
 """Under way on one socket; messages that would begin more are refused."""
+TOO_MANY_CALLS = "TOO_MANY_CALLS"
+"""The reason of that."""
 _MISSED_BEATS = 3
 """Halves of the heartbeat in which nothing came, a pong neither, after which a peer counts as lost."""
 

@@ -301,7 +301,7 @@ async def test_operations_of_one_socket_are_bounded(client: TestClient, library:
             subscribe(ws, {"query": '{slow(name: "a")}'}, str(number))
         message = await ws.receive_json()
         assert (message["id"], message["type"]) == (str(MOST_CALLS), "error")
-        assert message["payload"][0]["extensions"]["reason"] == "TOO_MANY_OPERATIONS"
+        assert message["payload"][0]["extensions"]["reason"] == "TOO_MANY_CALLS"
         library.gate.set()
         assert {(await ws.receive_json())["type"] for _ in range(2 * MOST_CALLS)} == {"next", "complete"}
 

@@ -16,15 +16,14 @@ from polywire.errors import AlreadyExists, InvalidArgument, NotFound, ResourceEx
 from polywire.http.exchange import Exchange
 from polywire.protocols.graphql.events import EventAnswer, encode
 from polywire.protocols.graphql.operation import Operation
-from polywire.protocols.sockets import MOST_CALLS
+from polywire.protocols.sockets import MOST_CALLS, TOO_MANY_CALLS
 from polywire.runtime.runtime import Runtime
 from polywire.service.options import GraphqlOptions
 from polywire.tasks.eager import Waiter
 from polywire.wire import sse
 
 STREAM_FIELD: Final = "x-graphql-event-stream-token"
-TOO_MANY_STREAMS: Final = "TOO_MANY_STREAMS"
-TOO_MANY_OPERATIONS: Final = "TOO_MANY_OPERATIONS"
+TOO_MANY_STREAMS = "TOO_MANY_STREAMS"
 _LONGEST_ID: Final = 200
 _MOST_FIELDS: Final = 100
 
@@ -123,7 +122,7 @@ class SharedStream:
         if id in self._operations:
             raise AlreadyExists(f"the operation {id!r:.100} is under way already")
         if len(self._operations) >= MOST_CALLS or len(self._kept) >= MOST_CALLS or self._is_blocked:
-            raise ResourceExhausted("too many operations on one event stream", reason=TOO_MANY_OPERATIONS)
+            raise ResourceExhausted("too many operations on one event stream", reason=TOO_MANY_CALLS)
         operation = self._operations[id] = Operation(id, exchange, self)
         return operation
 

@@ -17,12 +17,11 @@ from polywire.protocols.graphql.preparation import Preparation
 from polywire.protocols.graphql.request import request_from_body
 from polywire.protocols.graphql.schema import GraphqlRefusal
 from polywire.protocols.parameters import with_parameters
-from polywire.protocols.sockets import MOST_CALLS, MessageSocket, SocketCarrier
+from polywire.protocols.sockets import MOST_CALLS, TOO_MANY_CALLS, MessageSocket, SocketCarrier
 from polywire.runtime.metadata import Metadata
 from polywire.runtime.runtime import Runtime
 
 SUBPROTOCOL: Final = "graphql-transport-ws"
-TOO_MANY_OPERATIONS: Final = "TOO_MANY_OPERATIONS"
 
 INVALID_MESSAGE: Final = 4400
 UNAUTHORIZED: Final = 4401
@@ -128,7 +127,7 @@ class GraphqlSocket(MessageSocket):
             raise MalformedInput("the payload is no request") from None
         operation = Operation(id, SocketCarrier(self.exchange, self._metadata), self)
         if self.is_full:
-            problem = ResourceExhausted(f"more than {MOST_CALLS} operations at once", reason=TOO_MANY_OPERATIONS)
+            problem = ResourceExhausted(f"more than {MOST_CALLS} operations at once", reason=TOO_MANY_CALLS)
             operation.refuse(problem)
             return
         self.calls[id] = operation

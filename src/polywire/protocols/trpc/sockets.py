@@ -10,7 +10,7 @@ import msgspec
 from polywire.errors import InvalidArgument, MalformedInput, NotFound, ResourceExhausted, RpcError
 from polywire.http.exchange import Exchange
 from polywire.protocols.parameters import with_parameters
-from polywire.protocols.sockets import MOST_CALLS, MessageSocket, SocketCarrier
+from polywire.protocols.sockets import MOST_CALLS, TOO_MANY_CALLS, MessageSocket, SocketCarrier
 from polywire.protocols.trpc.errors import error_shape
 from polywire.protocols.trpc.procedure import Procedure
 from polywire.protocols.trpc.requests import last_event_id
@@ -135,7 +135,7 @@ class TrpcSocket(MessageSocket):
         if message.id in self.calls:
             raise InvalidArgument(f"Duplicate id {message.id}")
         if self.is_full:
-            raise ResourceExhausted(f"more than {MOST_CALLS} calls at once", reason="TOO_MANY_CALLS")
+            raise ResourceExhausted(f"more than {MOST_CALLS} calls at once", reason=TOO_MANY_CALLS)
         procedure = self._by_path.get(params.path)
         if procedure is None or procedure.kind != message.method:
             raise NotFound(f'No procedure found on path "{params.path[:200]}"')

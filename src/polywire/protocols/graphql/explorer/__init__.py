@@ -5,9 +5,7 @@ Its modules are laid into one script, so that its policy can name that by its ha
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import re
 from importlib import resources
 
