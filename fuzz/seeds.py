@@ -335,10 +335,36 @@ def http2_client() -> Iterator[bytes]:
         yield bytes([0, 1, 0, 0, 3, 20, 1, 0x88, 1, 1, 0, 3, 3, 97, 98, 99, 0, 1, 0, 1, 0, 1, 3, 4, 0, field, 9])
 
 
+def graphql_requests() -> Iterator[bytes]:
+    bodies: list[Any] = [
+        {"query": "{a{c}}", "variables": {"n": 1}, "operationName": "A", "extensions": {"b": [1]}},
+        {"documentId": "x", "variables": None, "new": 1},
+        {"query": None, "extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},
+        [{"query": "{a}"}],
+        {"query": 7},
+        {"variables": [1]},
+    ]
+    yield from (b"\0" + json.dumps(one).encode() for one in bodies)
+    yield from (
+        b"\x01" + query for query in (b"query={a}&variables=%7B%22n%22:1%7D", b"documentId=x&a=%FF", b"query=a&query=b")
+    )
+    documents = [
+        "{a(first: 3) {c x: c} d {d {c}}}",
+        "query A($n: Int, $x: ID = 1) {a(first: $n) {b(limit: $x) {items {c}}}}",
+        "{...F d {...F}} fragment F on Query {c ...G} fragment G on Query {d {c}}",
+        "{...F} fragment F on Query {d {...F}}",
+        "{__schema {types {name}} __typename c @skip(if: true) ... on Query {c}}",
+        'query A {c} query B {b(limit: "99") {items {a {c}}}} # end',
+    ]
+    yield from (b"\x02" + one.encode() for one in documents)
+    yield b"\x03application/graphql-response+json, application/json;q=0.9, text/event-stream, text/html;q=0.1"
+
+
 MAKERS: dict[str, Maker] = {
     "compression": compression,
     "file_paths": file_paths,
     "forwarded": forwarded,
+    "graphql_requests": graphql_requests,
     "grpc_framing": grpc_framing,
     "grpc_status": grpc_status,
     "header_texts": texts,

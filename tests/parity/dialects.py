@@ -15,6 +15,7 @@ from polywire.schema.types import Shape
 from polywire.testing import Answer, MemorySink
 from polywire.wire.headers import Headers
 from tests.parity.drivers import Driver, Grpc, GrpcJson, Observed, Rest, RestEvents
+from tests.parity.graphql import Graphql, GraphqlEvents
 
 
 class GrpcWeb(Grpc):
@@ -230,4 +231,6 @@ DRIVERS: list[type[Driver]] = [
     Connect,
     ConnectJson,
     ConnectGet,
+    Graphql,
+    GraphqlEvents,
 ]
