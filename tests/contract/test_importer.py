@@ -41,6 +41,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any, A
         arguments = [f"-I{PROTOS}", f"-I{google}", f"-I{apis}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
         assert protoc.main(["protoc", *arguments, str(PROTOS / file)]) == 0
     sys.path.insert(0, str(folder))
+    before = set(sys.modules)
     try:
         yield (
             importlib.import_module("imported_shop.shop_shop_pb"),
@@ -49,6 +50,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any, A
         )
     finally:
         sys.path.remove(str(folder))
+        # Others call their modules `shop` as well.
+        for name in set(sys.modules) - before:
+            if name.partition(".")[0] in ("shop", "imported_shop"):
+                del sys.modules[name]
 
 
 FULL = {

@@ -113,3 +113,51 @@ def check(
             raise click.UsageError("--from and --to belong together, and stand without APP and --against")
         sys.exit(check_protos(old, new, verbose, as_json))
     sys.exit(check_app(app, against, verbose, as_json))
+
+
+@contract.command(name="import", short_help="Make Python of .proto files: messages and abstract services.")
+@click.argument("protos", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="X.PROTO...")
+@click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where imports are looked for; again for more.  [default: the folders of the files]",
+)
+@click.option("--to", "folder", default=".", show_default=True, type=click.Path(path_type=Path), help="The folder.")
+@click.option("--force", is_flag=True, help="Replace files that are there and say something else.")
+def import_(protos: tuple[Path, ...], roots: tuple[Path, ...], folder: Path, force: bool) -> None:
+    """Make a Python module of each .proto and of what it imports: `user.proto` becomes `user_pb.py`.
+
+    It has the messages, the enums, and of each service an abstract class to derive one's own from. What its clients
+    send, made by protoc from the same file in any language, is understood byte for byte. `google.api.http` and our own
+    comments become routes.
+
+    What Python cannot say is printed, as file:line:column. Errors in the files are, too, and end with exit code 1.
+    """
+    from polywire.cli.contract_import import import_files
+
+    sys.exit(import_files(protos, roots, folder, force))
+
+
+@contract.command(name="lint", short_help="Name what would be regretted later.")
+@click.argument("target", required=False, envvar="POLYWIRE_APP", metavar="[APP | X.PROTO | FOLDER]")
+@click.option("--ignore", "ignored", multiple=True, metavar="RULE", help="Leave a rule out; again for more.")
+@_json
+def lint_(target: str | None, ignored: tuple[str, ...], as_json: bool) -> None:
+    """Look over the contract of APP, or .proto files.
+
+    \b
+      verb-in-path     a path names things; what is done to them is the verb of HTTP
+      deep-nesting     a path has at most three collections within each other
+      effect-in-get    a GET, and every query, changes nothing
+      unbounded-list   a list has a limit that its caller can set
+      enum-zero        the first value of an enum is X_UNSPECIFIED (.proto)
+      name-style       messages and methods UpperCamelCase, fields lower_snake_case (.proto)
+
+    A declaration that knows better says `lint: allow unbounded-list` in its docs. The exit code is 1 if anything is
+    found, 0 if not, and 2 if there is nothing to look at.
+    """
+    from polywire.cli.contract_lint import lint
+
+    sys.exit(lint(target, ignored, as_json))

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from polywire.cli.applications import load_or_complain
 from polywire.cli.contract_folder import contract_folder
-from polywire.cli.terminal import BOLD, CYAN, DIM, GREEN, RED, complain, paint, wants_color
+from polywire.cli.terminal import BOLD, complain, paint, show_files, wants_color
 
 if TYPE_CHECKING:
     from polywire.contract.write import NumbersChanged
 
 REFUSED, USAGE_ERROR = 1, 2
-_STYLES = {"new": GREEN, "changed": CYAN, "unchanged": DIM, "removed": RED}
 
 
 def write_app(target: str | None, folder: Path | None, kinds: Sequence[str] | None, force: bool) -> int:
@@ -52,20 +51,13 @@ def write_app(target: str | None, folder: Path | None, kinds: Sequence[str] | No
     except OSError as error:
         complain(f"{error.filename or folder}: {error.strerror}")
     else:
-        _show(folder, states)
+        show_files(folder, states)
         if broken:
             label = paint("note:", BOLD, color=wants_color(sys.stderr))
             text = "a change that breaks" if len(broken) == 1 else f"{len(broken)} changes that break"
             print(f"{label} the contract now has {text} somebody; `check` named each", file=sys.stderr)
         return 0
     return REFUSED
-
-
-def _show(folder: Path, states: dict[str, str]) -> None:
-    color = wants_color(sys.stdout)
-    width = max(len(str(folder / name)) for name in states)
-    for name, state in states.items():
-        print(f"{folder / name!s:{width}}  {paint(state, _STYLES[state], color=color)}")
 
 
 def _tell_numbers(error: NumbersChanged, folder: Path) -> None:

@@ -65,7 +65,7 @@ def write_contract(folder: Path, texts: Mapping[str, str], *, force: bool = Fals
         name: NEW if name not in present else UNCHANGED if present[name] == data else CHANGED
         for name, data in wanted.items()
     }
-    _replace(folder, {name: wanted[name] for name, state in states.items() if state != UNCHANGED})
+    replace_files(folder, {name: wanted[name] for name, state in states.items() if state != UNCHANGED})
     for name in gone:
         (folder / name).unlink()
         states[name] = REMOVED
@@ -78,7 +78,8 @@ def _present(folder: Path, texts: Mapping[str, str]) -> Iterator[tuple[str, Path
         yield path.relative_to(folder).as_posix(), path
 
 
-def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
+def replace_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put each file into its place whole, when all of them are on the disk. Raises OSError."""
     staged: list[tuple[str, Path]] = []
     try:
         for name, data in files.items():
