@@ -5,6 +5,7 @@ Each target begins with a few bytes that choose how it goes about the rest; here
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -86,6 +87,7 @@ def headers() -> Iterator[bytes]:
 
 def texts() -> Iterator[bytes]:
     yield from (b"1S", b"99999999H", b"100000000n", b"0m", b"5", b"u", b"2.5", b"1e3", b".5", b"0.0001", b"inf", b" 7 ")
+    yield from (b"5000", b"9999999999", b"12345678901", b"+5", b"5_0", b"\xb2")
     yield from (b"*/*", b"application/json", b"application/*;q=0.5, */*;q=0.1", b"application/json;q=0", b"text/html")
     yield from (b"application/problem+json, application/json;q=0.9", b"application/json; charset=utf-8", b";q=,;;=")
     yield from (b"application/vnd.api+json", b'application/json;charset="UTF-8";a=b', b"application/json;q=nan")
@@ -240,6 +242,22 @@ def grpc_status() -> Iterator[bytes]:
     yield b"\0" + short(b"5") + b"\2" + short(b"\xe9") + b"\2" + short(b"A") + b"\4" + short(b"3")
 
 
+def connect_query() -> Iterator[bytes]:
+    yield from (b"", b"message=", b"connect=v1&encoding=json&message=%7B%22a%22%3A1%7D", b"message=a+b&message=c")
+    yield from (b"base64=1&encoding=proto&message=CgF3", b"message=CgF3EAE&base64=1", b"base64=1&message=-_-_%3D%3D")
+    yield from (b"base64=1&message=%2B/%2B/", b"base64=1&message=A", b"base64=0&message=%", b"message=%zz%e9\xe9")
+    yield b"compression=gzip&base64=1&message=H4sI&x&&=&y=1"
+
+
+def grpc_web_text() -> Iterator[bytes]:
+    wire = frame(b"hello") + frame(b"") + frame(b"x" * 40)
+    for size in (0, 3, 4, 7):
+        yield bytes([0, size, size]) + wire
+        yield bytes([1, size, 2]) + base64.b64encode(frame(b"hello")) + base64.b64encode(frame(b"ab"))
+    yield from (b"\1\0\0" + text for text in (b"AAAA====", b"AA=A", b"AAA", b"AA==AAA=AAAA", b"AAAA\r\n", b"!!!!"))
+    yield from (b"\0\2\2" + broken for broken in (b"\2\0\0\0\0", b"\0\0\0\0\x65", wire[:-1]))
+
+
 def sniff() -> Iterator[bytes]:
     for number in range(3):
         for first in (
@@ -362,11 +380,13 @@ def graphql_requests() -> Iterator[bytes]:
 
 MAKERS: dict[str, Maker] = {
     "compression": compression,
+    "connect_query": connect_query,
     "file_paths": file_paths,
     "forwarded": forwarded,
     "graphql_requests": graphql_requests,
     "grpc_framing": grpc_framing,
     "grpc_status": grpc_status,
+    "grpc_web_text": grpc_web_text,
     "header_texts": texts,
     "headers": headers,
     "http1": http1,

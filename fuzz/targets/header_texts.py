@@ -7,6 +7,7 @@ import math
 
 from polywire.errors import InvalidArgument, MalformedInput, Unimplemented
 from polywire.http.compression import CODINGS, choose_coding
+from polywire.protocols.connect.errors import timeout_s as connect_timeout_s
 from polywire.protocols.grpc import status, timeout
 from polywire.protocols.rest import negotiation
 from polywire.protocols.rpc import framing
@@ -23,6 +24,9 @@ def fuzz_one(data: bytes) -> None:
         assert len(text) <= 9
     except InvalidArgument:
         pass
+    with contextlib.suppress(InvalidArgument):
+        assert connect_timeout_s(text) == int(text.encode("ascii")) / 1000
+        assert len(text) <= 10
     try:
         seconds = negotiation.timeout_s(text)
         assert math.isfinite(seconds)
@@ -41,7 +45,7 @@ def fuzz_one(data: bytes) -> None:
     assert given.isprintable()
     framing.accepted_coding(text)
     with contextlib.suppress(Unimplemented):
-        framing.check_coding(text, "grpc-encoding")
+        framing.check_coding(text, "grpc-encoding", "grpc-accept-encoding")
     sent = status.percent_encode(text)
     assert all(0x20 <= octet <= 0x7E for octet in sent)
     assert status.percent_decode(sent.decode()) == text

@@ -49,6 +49,14 @@ def test_round_trip(coding: str, data: bytes) -> None:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
+def test_an_empty_body_is_an_empty_one(coding: str) -> None:
+    """Clients name a coding for a message that is empty, and have nothing to compress (Connect, Unary-Request)."""
+    spent: list[int] = []
+    assert decompress(coding, b"", 0, spent.append) == b""
+    assert spent == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "br"])
 def test_a_bomb_is_stopped_at_the_limit(coding: str) -> None:
     bomb = compress(coding, bytes(50_000_000))
     with pytest.raises(ResourceExhausted) as caught:

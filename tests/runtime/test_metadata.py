@@ -75,6 +75,7 @@ def test_what_is_sent_stands_in_order() -> None:
         (":status", "200"),
         ("grpc-status", "0"),
         ("Grpc-Message", "x"),
+        ("connect-content-encoding", "gzip"),
         ("x trace", "x"),
         ("x\r\ny", "x"),
         ("x:y", "x"),

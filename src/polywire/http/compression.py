@@ -65,13 +65,15 @@ def compress(coding: str, data: bytes) -> bytes:
 
 
 def decompress(coding: str, data: bytes, limit_bytes: int, spend: Callable[[int], None] | None = None) -> bytes:
-    """The whole decompressed body, never holding more than limit_bytes and one step of it.
+    """The whole decompressed body, never holding more than limit_bytes and one step of it; nothing is nothing's.
 
     spend: told what it has cost, also where it raises: the bytes that went in and came out, and 1 KiB a member.
 
     Raises ResourceExhausted (TOO_LARGE) for more, MalformedInput for data that is not in that coding, or of more than
     1000 members (RFC 1952 §2.2) or frames (RFC 8878 §3).
     """
+    if not data:
+        return b""
     work = _Work(limit_bytes)
     try:
         if coding == "zstd":

@@ -40,7 +40,7 @@ class MutableMetadata:
         name = name.lower()
         if name.endswith("-bin") != isinstance(value, bytes):
             raise ValueError(f"metadata {name!r}: bytes go with names that end in -bin, text with all others")
-        if not name or name.startswith((":", "grpc-")) or not set(name) <= _TOKEN or name in _FRAMING:
+        if not name or name.startswith(_RESERVED) or not set(name) <= _TOKEN or name in _FRAMING:
             raise ValueError(f"{name!r} is not a name for metadata")
         if isinstance(value, str) and not all(" " <= character <= "~" for character in value):
             raise ValueError(f"metadata {name!r}: text must be printable ASCII")
@@ -77,6 +77,8 @@ _FRAMING = frozenset(
     }
 )
 """Written by the protocols and engines alone: metadata copied from a request must not frame the answer."""
+_RESERVED = ("connect-", "grpc-")
+"""Names that begin so are the protocols' own."""
 _OF_THE_HOP = frozenset({"alt-svc", "date", "server", "vary", "via", "x-request-id"})
 _STATUS = frozenset({"grpc-message", "grpc-status", "grpc-status-details-bin"})
 
@@ -89,7 +91,7 @@ def told_beside(fields: Metadata) -> dict[str, str]:
     return {
         name: fields.get(name) or ""
         for name in sorted({name for name, _ in fields.items()})
-        if name not in _FRAMING and name not in _OF_THE_HOP and not name.startswith(("grpc-", "content-"))
+        if name not in _FRAMING and name not in _OF_THE_HOP and not name.startswith(("content-", *_RESERVED))
     }
 
 

@@ -13,7 +13,6 @@ from polywire.http.text_cache import text_cached
 from polywire.protocols.rpc.details import Packed, error_details, pack
 from polywire.schema import Message, message_type
 
-VERSION = "1"
 _encode = msgspec.json.Encoder().encode
 _NAMES = {code: code.name.lower() for code in Code} | {Code.CANCELLED: "canceled"}
 
@@ -52,11 +51,10 @@ def timeout_s(text: str) -> float:
     return int(text) / 1000
 
 
-def check_version(version: str | None, is_required: bool, field: str) -> None:
-    """Raises InvalidArgument for another version than 1, and for none where it is required."""
-    if version is None and not is_required:
-        return
+def check_version(version: str | None, is_required: bool, field: str, expected: str = "1") -> None:
+    """Raises InvalidArgument for another version than the only one, and for none where it is required."""
     if version is None:
-        raise InvalidArgument(f'{field} is required here; send "{VERSION}"')
-    if version != VERSION:
-        raise InvalidArgument(f'{field} must be "{VERSION}", not {version[:32]!r}')
+        if is_required:
+            raise InvalidArgument(f'{field} is required here; send "{expected}"')
+    elif version != expected:
+        raise InvalidArgument(f'{field} must be "{expected}", not {version[:32]!r}')

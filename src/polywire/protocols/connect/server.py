@@ -7,17 +7,17 @@ from functools import partial
 
 from polywire.http.exchange import Exchange
 from polywire.protocols.connect.streams import ConnectStream
-from polywire.protocols.connect.unary import FORMATS, ConnectMethod
+from polywire.protocols.connect.unary import FORMATS, ConnectMethod, refuse_unary
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
-from polywire.protocols.rpc.refusals import refuse_content_type, refuse_request
+from polywire.protocols.rpc.refusals import GRPC_TYPES, refuse_content_type, refuse_request
 from polywire.runtime.binding import Binding
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Method, MethodKind, Shape
 
 PROTOCOL = "connect"
 _STREAMS = tuple(f"application/connect+{name}" for name in FORMATS)
-_GRPC = tuple(f"application/grpc{kind}" for kind in ("", "-web", "-web-text"))
-_REFUSE_STREAM = partial(refuse_content_type, accepted=(*_STREAMS, *_GRPC))
+_refuse_stream = partial(refuse_content_type, accepted=(*_STREAMS, *GRPC_TYPES))
+"""A method that streams, asked for as if it did not (Connect, Streaming-Request)."""
 
 
 class ConnectServer(ProtocolServer):
@@ -39,8 +39,11 @@ class ConnectServer(ProtocolServer):
             unary = ConnectMethod(runtime, binding)
             self._unary.append((method, unary))
             self.dialects["application/proto"][method.path] = unary.proto
+            for content_type in _STREAMS:
+                self.dialects[content_type][method.path] = refuse_unary
             return
         self._streams.append(method)
+        self.dialects["application/proto"][method.path] = _refuse_stream
         for content_type, codec_format in zip(_STREAMS, FORMATS.values(), strict=True):
             endpoint = ConnectStream(runtime, binding, codec_format, content_type)
             self.dialects[content_type][method.path] = endpoint.serve
@@ -51,8 +54,8 @@ class ConnectServer(ProtocolServer):
             if method.kind is MethodKind.QUERY:
                 yield method.path, "GET", unary.get
         for method in self._streams:
-            yield method.path, "POST", _REFUSE_STREAM
+            yield method.path, "POST", _refuse_stream
 
 
 def _no_such_method(exchange: Exchange) -> None:
-    refuse_request(exchange, 404, "there is no such method, or it is of another shape")
+    refuse_request(exchange, 404, "there is no such method")

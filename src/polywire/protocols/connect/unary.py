@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import binascii
-from base64 import urlsafe_b64decode
+from functools import partial
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from polywire.codec import Format, method_codec
 from polywire.errors import (
     TOO_LARGE,
-    MalformedInput,
+    Code,
     ResourceExhausted,
     RpcError,
     Unimplemented,
@@ -18,9 +16,10 @@ from polywire.errors import (
 from polywire.http.compression import ACCEPTED, CODINGS, decompress
 from polywire.http.exchange import Exchange
 from polywire.protocols.connect.errors import check_version, encode_error, timeout_s
+from polywire.protocols.connect.query import query_fields, query_message
 from polywire.protocols.gather import gather, take_turn
-from polywire.protocols.rest.errors import status_of
-from polywire.protocols.rpc.refusals import refuse_content_type, refuse_request, refuse_verb
+from polywire.protocols.rest.errors import STATUS_OF_CODE
+from polywire.protocols.rpc.refusals import GRPC_TYPES, refuse_content_type, refuse_request, refuse_verb
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import error_pairs
@@ -28,9 +27,9 @@ from polywire.runtime.runtime import Runtime
 from polywire.wire.headers import HeaderBlock
 
 FORMATS = {"json": Format.PROTO_JSON, "proto": Format.PROTOBUF}
+refuse_unary = partial(refuse_content_type, accepted=(*(f"application/{name}" for name in FORMATS), *GRPC_TYPES))
+"""A unary method, in a content type that it is not called in."""
 _ERROR = HeaderBlock([("content-type", "application/json"), ("vary", "accept-encoding")])
-_FIELDS = frozenset({"connect", "encoding", "message", "base64", "compression"})
-_MOST_FIELDS = 100
 
 
 class ConnectUnary:
@@ -76,10 +75,9 @@ class ConnectUnary:
         call = Call(self._binding, exchange)
         call.state = exchange
         try:
-            version = fields.get("connect")
-            check_version(None if version is None else version.removeprefix("v"), self._requires_version, "connect")
+            check_version(fields.get("connect"), self._requires_version, "connect", "v1")
             self._limit_time(call)
-            message = _message(fields)
+            message = query_message(fields)
             coding = fields.get("compression", "identity")
             if coding not in ("identity", *CODINGS):
                 raise _unknown_coding(coding)
@@ -91,7 +89,6 @@ class ConnectUnary:
         if coding == "identity":
             self._run(call, message)
         else:
-            call.state = exchange
             take_turn(
                 self._runtime,
                 call,
@@ -135,7 +132,8 @@ class ConnectUnary:
             body = self._encode(value)
         else:
             # In JSON whatever the format of the call.
-            status, block, body = status_of(error), _ERROR, encode_error(error, self._binding.method.service)
+            status, block = STATUS_OF_CODE[Code(error.code)], _ERROR
+            body = encode_error(error, self._binding.method.service)
         extra: tuple[tuple[bytes, bytes], ...] = ((b"x-request-id", call.request_id.encode()),)
         if call._response_metadata is not None:
             extra += call._response_metadata.wire_items()
@@ -162,19 +160,17 @@ class ConnectMethod:
             return
         unary = self._by_name.get(_format_name(content_type))
         if unary is None:
-            refuse_content_type(exchange, tuple(f"application/{name}" for name in FORMATS))
+            refuse_unary(exchange)
         else:
             unary.post(exchange)
 
     def get(self, exchange: Exchange) -> None:
         try:
-            fields = _query_fields(exchange.query)
+            fields = query_fields(exchange.query)
             unary = self._by_name.get(fields.get("encoding", ""))
             if unary is None:
                 refuse_request(exchange, 415, "the query needs encoding=json or encoding=proto")
                 return
-            if "message" not in fields:
-                raise MalformedInput("the query has no message")
         except RpcError as error:
             respond_connect_error(exchange, error, self._service)
             return
@@ -188,32 +184,6 @@ def _format_name(content_type: str) -> str:
     return media_type.strip().lower().removeprefix("application/")
 
 
-def _query_fields(query: str) -> dict[str, str]:
-    """Connect's own fields of a query, each at most once; others are ignored."""
-    if query.count("&") >= _MOST_FIELDS:
-        raise MalformedInput(f"the query has more than {_MOST_FIELDS} fields")
-    fields: dict[str, str] = {}
-    for pair in query.split("&"):
-        name, _, text = pair.partition("=")
-        if name in _FIELDS:
-            if name in fields:
-                raise MalformedInput(f"{name} is in the query twice")
-            fields[name] = text
-    return fields
-
-
-def _message(fields: dict[str, str]) -> bytes:
-    raw = unquote_to_bytes(fields["message"].replace("+", " ").encode("latin-1"))
-    if fields.get("base64") != "1":
-        return raw
-    raw = raw.rstrip(b"=").replace(b"+", b"-").replace(b"/", b"_")
-    try:
-        decoded = urlsafe_b64decode(raw + b"=" * (-len(raw) % 4))
-    except binascii.Error:
-        raise MalformedInput("the message is not base64url") from None
-    return decoded
-
-
 def _unknown_coding(coding: str) -> RpcError:
     return Unimplemented(f"compression {coding[:32]!r} is not supported; use one of {ACCEPTED}")
 
@@ -221,4 +191,4 @@ def _unknown_coding(coding: str) -> RpcError:
 def respond_connect_error(exchange: Exchange, error: RpcError, service: str) -> None:
     """Answer what is no call yet."""
     extra = ((b"x-request-id", exchange.request_id.encode()), *HeaderBlock(error_pairs(error.metadata)).pairs)
-    exchange.respond(status_of(error), _ERROR, encode_error(error, service), extra)
+    exchange.respond(STATUS_OF_CODE[Code(error.code)], _ERROR, encode_error(error, service), extra)

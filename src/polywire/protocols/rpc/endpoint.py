@@ -53,7 +53,7 @@ class EnvelopedEndpoint(ABC):
         }
         # Bound once; a bound method is an object of its own at each look-up.
         self._spend = runtime.turns.spend
-        self._then = self._run_in_turn
+        self._then = self._take_whole
         self._refuse = self._reject
         self._done = self._answer
 
@@ -85,10 +85,8 @@ class EnvelopedEndpoint(ABC):
         body = exchange.take_whole(self._most)
         if body is None:
             gather(self._runtime, call, exchange, self._most, self._then, self._refuse, self._done)
-        elif coding is None:
-            self._run(call, body)
         else:
-            self._run_in_turn(call, body)
+            self._then(call, body)
 
     def _check(self, call: Call, coding: str | None) -> None:
         """Look at the fields of the request. Raises RpcError."""
@@ -96,12 +94,13 @@ class EnvelopedEndpoint(ABC):
         if timeout is not None:
             call.limit_time(self.read_timeout(timeout))
         if coding is not None:
-            framing.check_coding(coding, self.coding_field)
+            framing.check_coding(coding, self.coding_field, self.accepted_field)
 
     def _splitter(self) -> Splitter:
         return framing.message_splitter(self._limit)
 
-    def _run_in_turn(self, call: Call, body: bytes) -> None:
+    def _take_whole(self, call: Call, body: bytes) -> None:
+        """Run the call with its one message, when it is its turn."""
         if body[:1] == b"\x01":
             take_turn(self._runtime, call, call.state, body, self._run, self._refuse, self._done)
         else:

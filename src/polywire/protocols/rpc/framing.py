@@ -106,10 +106,10 @@ def accepted_coding(accepted: str) -> str | None:
     return next((name for name in names if name in CODINGS), None)
 
 
-def check_coding(coding: str, field: str) -> None:
-    """Raises Unimplemented, naming what is accepted, for the value of a field such as `grpc-encoding`."""
+def check_coding(coding: str, field: str, accepted_field: str) -> None:
+    """Raises Unimplemented for the value of a field such as `grpc-encoding`; what is accepted is told beside it."""
     if coding != "identity" and coding not in CODINGS:
         raise Unimplemented(
             f"{field} {coding[:32]!r} is not supported; use one of {ACCEPTED_CODINGS}",
-            metadata={field.replace("encoding", "accept-encoding"): ACCEPTED_CODINGS},
+            metadata={accepted_field: ACCEPTED_CODINGS},
         )

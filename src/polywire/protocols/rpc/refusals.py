@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from polywire.http.exchange import Exchange
 from polywire.wire.headers import HeaderBlock
 
+GRPC_TYPES = ("application/grpc", "application/grpc-web", "application/grpc-web-text")
+"""What every method is called in, whatever its shape."""
+
 
 def refuse_request(exchange: Exchange, status: int, problem: str, fields: Iterable[tuple[str, str]] = ()) -> None:
     """Answer with a line of text. status: 404, 405 with `allow` among the fields, 415 with `accept-post`, and so on."""
