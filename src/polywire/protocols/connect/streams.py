@@ -11,7 +11,6 @@ from polywire.http.exchange import Exchange
 from polywire.protocols.connect.errors import check_version, error_json, timeout_s
 from polywire.protocols.rpc.endpoint import Answering, StreamEndpoint
 from polywire.protocols.rpc.framing import frame
-from polywire.protocols.rpc.refusals import refuse_verb
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import error_pairs
 
@@ -26,21 +25,14 @@ class ConnectStream(StreamEndpoint):
     timeout_field = "connect-timeout-ms"
     coding_field = "connect-content-encoding"
     accepted_field = "connect-accept-encoding"
+    version_field = "connect-protocol-version"
 
     @staticmethod
     def read_timeout(text: str) -> float:
         return timeout_s(text)
 
-    def admit(self, exchange: Exchange) -> bool:
-        if exchange.method == "POST":
-            return True
-        refuse_verb(exchange)
-        return False
-
-    def _check(self, call: Call, coding: str | None) -> None:
-        version = call.metadata.get("connect-protocol-version")
-        check_version(version, self._runtime.app.connect.require_version, "connect-protocol-version")
-        super()._check(call, coding)
+    def check_version(self, version: str | None) -> None:
+        check_version(version, self._runtime.app.connect.require_version, self.version_field)
 
     def _refused(self, call: Call, exchange: Exchange, error: RpcError) -> None:
         initial = () if call._response_metadata is None else call._response_metadata.wire_items()

@@ -11,7 +11,6 @@ from polywire.protocols.grpc.timeout import timeout_s
 from polywire.protocols.rpc import framing
 from polywire.protocols.rpc.endpoint import Answering, EnvelopedEndpoint, Pairs, StreamEndpoint, UnaryEndpoint
 from polywire.protocols.rpc.framing import frame, frame_compressed
-from polywire.protocols.rpc.refusals import refuse_request, refuse_verb
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import MutableMetadata, error_pairs
 from polywire.wire.headers import HeaderBlock
@@ -25,13 +24,11 @@ class GrpcEndpoint(EnvelopedEndpoint):
     timeout_field = "grpc-timeout"
     coding_field = "grpc-encoding"
     accepted_field = "grpc-accept-encoding"
+    needs_http2 = True
 
     @staticmethod
     def read_timeout(text: str) -> float:
         return timeout_s(text)
-
-    def admit(self, exchange: Exchange) -> bool:
-        return is_grpc(exchange)
 
     def _error_pairs(self, call: Call, error: RpcError) -> Pairs:
         pairs: Pairs = [*status_pairs(error, self._service), *error_pairs(error.metadata)]
@@ -80,14 +77,3 @@ class GrpcStream(StreamEndpoint, GrpcEndpoint):
 
 def _ok_with(trailers: MutableMetadata) -> HeaderBlock:
     return HeaderBlock([("grpc-status", "0"), *trailers.wire_items()])
-
-
-def is_grpc(exchange: Exchange) -> bool:
-    """Whether it can be a call by gRPC; if not, it has been answered."""
-    if exchange.sink.version == "2" and exchange.method == "POST":
-        return True
-    if exchange.method != "POST":
-        refuse_verb(exchange)
-    else:
-        refuse_request(exchange, 415, "gRPC is called over HTTP/2")
-    return False

@@ -10,13 +10,13 @@ from polywire.codec import Format
 from polywire.errors import Unimplemented
 from polywire.http.exchange import Exchange
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
-from polywire.protocols.grpc.endpoints import GrpcStream, GrpcUnary, is_grpc
+from polywire.protocols.grpc.endpoints import GrpcStream, GrpcUnary
 from polywire.protocols.grpc.health import HealthService
 from polywire.protocols.grpc.reflection import reflection_services
 from polywire.protocols.grpc.status import status_pairs
 from polywire.protocols.grpc.web import TextStream, TextUnary, WebStream, WebUnary, trailer_frame
 from polywire.protocols.rpc.endpoint import EnvelopedEndpoint
-from polywire.protocols.rpc.refusals import refuse_content_type
+from polywire.protocols.rpc.refusals import refuse_content_type, refuse_transport
 from polywire.runtime.binding import Binding
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Shape
@@ -31,9 +31,10 @@ _UNKNOWN = status_pairs(Unimplemented("there is no such method"), "")
 
 
 def refuse_grpc(exchange: Exchange) -> None:
-    if is_grpc(exchange):
-        block = HeaderBlock([("content-type", "application/grpc"), *_UNKNOWN])
-        exchange.respond(200, block, b"")
+    if exchange.method != "POST" or exchange.sink.version != "2":
+        refuse_transport(exchange)
+    else:
+        exchange.respond(200, HeaderBlock([("content-type", "application/grpc"), *_UNKNOWN]), b"")
 
 
 def refuse_web(exchange: Exchange) -> None:

@@ -17,7 +17,6 @@ from polywire.protocols.grpc.endpoints import GrpcEndpoint
 from polywire.protocols.rpc import framing
 from polywire.protocols.rpc.endpoint import Answering, StreamEndpoint, UnaryEndpoint
 from polywire.protocols.rpc.framing import frame, frame_compressed
-from polywire.protocols.rpc.refusals import refuse_verb
 from polywire.protocols.streams import Splitter
 from polywire.runtime.call import Call
 from polywire.wire.headers import HeaderBlock
@@ -40,11 +39,7 @@ _OK = trailer_frame([("grpc-status", "0")])
 
 
 class WebEndpoint(GrpcEndpoint):
-    def admit(self, exchange: Exchange) -> bool:
-        if exchange.method == "POST":
-            return True
-        refuse_verb(exchange)
-        return False
+    needs_http2 = False
 
     def _last_frame(self, call: Call, error: RpcError | None) -> bytes:
         if error is not None:
@@ -91,6 +86,7 @@ class TextEndpoint(WebEndpoint):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._most = self._most * 4 // 3 + _QUANTUM
+        self._at_once = self._take_whole
 
     def _take_whole(self, call: Call, body: bytes) -> None:
         try:

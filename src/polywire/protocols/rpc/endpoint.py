@@ -16,6 +16,7 @@ from polywire.http.exchange import Exchange
 from polywire.protocols.gather import gather, take_turn
 from polywire.protocols.rpc import framing
 from polywire.protocols.rpc.framing import frame, frame_compressed, unframe_one
+from polywire.protocols.rpc.refusals import refuse_transport
 from polywire.protocols.streams import MessageReader, Outgoing, Splitter
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
@@ -32,6 +33,9 @@ class EnvelopedEndpoint(ABC):
     coding_field: ClassVar[str]
     """Names the coding of compressed messages, in requests and in answers."""
     accepted_field: ClassVar[str]
+    version_field: ClassVar[str | None] = None
+    """Names the protocol's version in requests; None where it has none."""
+    needs_http2: ClassVar[bool] = False
 
     def __init__(self, runtime: Runtime, binding: Binding, codec_format: Format, content_type: str) -> None:
         codec = method_codec(binding.method, codec_format)
@@ -54,6 +58,7 @@ class EnvelopedEndpoint(ABC):
         # Bound once; a bound method is an object of its own at each look-up.
         self._spend = runtime.turns.spend
         self._then = self._take_whole
+        self._at_once = self._run
         self._refuse = self._reject
         self._done = self._answer
 
@@ -62,18 +67,25 @@ class EnvelopedEndpoint(ABC):
     def read_timeout(text: str, /) -> float:
         """Seconds of a time-out as it was sent. Raises InvalidArgument."""
 
-    @abstractmethod
-    def admit(self, exchange: Exchange) -> bool:
-        """Whether this can be a call at all; if not, it has been answered."""
+    def check_version(self, version: str | None) -> None:
+        """Raises InvalidArgument for the value of `version_field` where it will not do."""
 
     def serve(self, exchange: Exchange) -> None:
-        if not self.admit(exchange):
+        if exchange.method != "POST" or (self.needs_http2 and exchange.sink.version != "2"):
+            refuse_transport(exchange)
             return
+        headers = exchange.headers
         call = Call(self._binding, exchange)
         call.state = exchange
-        coding = exchange.headers.get(self.coding_field)
         try:
-            self._check(call, coding)
+            if self.version_field is not None:
+                self.check_version(headers.get(self.version_field))
+            timeout = headers.get(self.timeout_field)
+            if timeout is not None:
+                call.limit_time(self.read_timeout(timeout))
+            coding = headers.get(self.coding_field)
+            if coding is not None:
+                framing.check_coding(coding, self.coding_field, self.accepted_field)
         except RpcError as error:
             self._reject(call, error)
             return
@@ -85,16 +97,10 @@ class EnvelopedEndpoint(ABC):
         body = exchange.take_whole(self._most)
         if body is None:
             gather(self._runtime, call, exchange, self._most, self._then, self._refuse, self._done)
+        elif coding is None:
+            self._at_once(call, body)
         else:
-            self._then(call, body)
-
-    def _check(self, call: Call, coding: str | None) -> None:
-        """Look at the fields of the request. Raises RpcError."""
-        timeout = call.metadata.get(self.timeout_field)
-        if timeout is not None:
-            call.limit_time(self.read_timeout(timeout))
-        if coding is not None:
-            framing.check_coding(coding, self.coding_field, self.accepted_field)
+            self._take_whole(call, body)
 
     def _splitter(self) -> Splitter:
         return framing.message_splitter(self._limit)

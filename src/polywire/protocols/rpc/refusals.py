@@ -21,6 +21,14 @@ def refuse_verb(exchange: Exchange) -> None:
     refuse_request(exchange, 405, "this is called by POST", [("allow", "POST")])
 
 
+def refuse_transport(exchange: Exchange) -> None:
+    """Answer what has another verb than POST, or comes over HTTP/1.1 where that cannot carry the answer."""
+    if exchange.method != "POST":
+        refuse_verb(exchange)
+    else:
+        refuse_request(exchange, 415, "gRPC is called over HTTP/2")
+
+
 def refuse_content_type(exchange: Exchange, accepted: Iterable[str]) -> None:
     """With what would be taken (RFC 9110 §15.5.16, W3C Accept-Post)."""
     names = ", ".join(accepted)
