@@ -26,7 +26,8 @@ def breaking(changes: list[Change]) -> list[tuple[str, str, str]]:
 def between(old: str, new: str) -> list[Change]:
     def whole(body: str) -> dict[str, str]:
         # The body begins in line 2.
-        return {"p.proto": f'syntax = "proto3"; package p;\n{body}'}
+        head = 'syntax = "proto3"; package p; import "google/api/annotations.proto";'
+        return {"p.proto": f"{head}\n{body}"}
 
     return proto_changes(proto_set(whole(old)), proto_set(whole(new)))
 

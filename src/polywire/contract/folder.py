@@ -11,8 +11,7 @@ from polywire.contract.openapi import openapi
 from polywire.contract.proto import proto_texts
 from polywire.contract.sdl import sdl_text
 from polywire.contract.typescript import typescript_text
-from polywire.protofile import File, FileSet, parse
-from polywire.protofile.builtin import BUILTIN
+from polywire.protofile import FileSet, load_texts
 from polywire.schema.types import ServiceType
 
 OPENAPI: Final = "openapi.json"
@@ -47,15 +46,7 @@ def contract_texts(
 
 def proto_set(texts: Mapping[str, str]) -> FileSet:
     """The .proto files among the texts of a contract."""
-    files: dict[str, File] = {}
-    wanted = [name for name in texts if name.endswith(".proto")]
-    for name in wanted:
-        file = parse(texts[name], name)
-        for one in file.imports:
-            if one.name in BUILTIN and one.name not in files:
-                files[one.name] = parse(BUILTIN[one.name], one.name)
-        files[name] = file
-    return FileSet(files, wanted)
+    return load_texts({name: text for name, text in texts.items() if name.endswith(".proto")})
 
 
 def proto_paths(folder: Path) -> list[Path]:

@@ -13,8 +13,9 @@ from polywire.protofile.declarations import (
     ProtoError,
     Service,
 )
+from polywire.protofile.loading import load, load_texts
 from polywire.protofile.parser import parse
-from polywire.protofile.resolve import FileSet, load
+from polywire.protofile.resolve import FileSet
 
 __all__ = [
     "Enum",
@@ -30,5 +31,6 @@ __all__ = [
     "ProtoError",
     "Service",
     "load",
+    "load_texts",
     "parse",
 ]

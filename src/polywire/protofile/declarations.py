@@ -35,6 +35,13 @@ class Option:
     value: Any
     """bool, int, float, str (of an identifier as well), or a dict for `{ ... }`, in which what repeats is a list."""
     place: Place
+    value_place: Place | None = None
+    is_quoted: bool = False
+    """Whether the value is a string, and not an identifier."""
+
+
+def option_of(options: tuple[Option, ...], name: str) -> Any:
+    return next((one.value for one in options if one.name == name), None)
 
 
 @dataclass(slots=True)
@@ -53,17 +60,19 @@ class Field:
     type_place: Place | None = None
 
     def option(self, name: str) -> Any:
-        return next((one.value for one in self.options if one.name == name), None)
+        return option_of(self.options, name)
 
     @property
     def json_name(self) -> str | None:
-        return self.option("json_name")  # type: ignore[no-any-return]
+        name = self.option("json_name")
+        return name if isinstance(name, str) else None
 
 
 @dataclass(slots=True)
 class Oneof:
     name: str
     place: Place
+    options: tuple[Option, ...] = ()
     doc: str = ""
 
 
@@ -72,6 +81,7 @@ class EnumValue:
     name: str
     number: int
     place: Place
+    options: tuple[Option, ...] = ()
     doc: str = ""
 
 
@@ -84,8 +94,12 @@ class Enum:
     reserved: list[tuple[int, int]] = field(default_factory=list)
     """Ranges, both ends included."""
     reserved_names: list[str] = field(default_factory=list)
-    allow_alias: bool = False
+    options: tuple[Option, ...] = ()
     doc: str = ""
+
+    @property
+    def allow_alias(self) -> bool:
+        return option_of(self.options, "allow_alias") is True
 
 
 @dataclass(slots=True)
@@ -101,7 +115,20 @@ class Message:
     reserved: list[tuple[int, int]] = field(default_factory=list)
     """Ranges, both ends included."""
     reserved_names: list[str] = field(default_factory=list)
+    extensions: list[Extension] = field(default_factory=list)
+    options: tuple[Option, ...] = ()
     doc: str = ""
+
+
+@dataclass(slots=True)
+class Extension:
+    """A field that is added to another message; proto3 has them as custom options alone."""
+
+    field: Field
+    full_name: str
+    extendee: str
+    """As written."""
+    extendee_place: Place
 
 
 @dataclass(slots=True)
@@ -118,7 +145,7 @@ class Method:
     output_place: Place | None = None
 
     def option(self, name: str) -> Any:
-        return next((one.value for one in self.options if one.name == name), None)
+        return option_of(self.options, name)
 
 
 @dataclass(slots=True)
@@ -127,6 +154,7 @@ class Service:
     full_name: str
     place: Place
     methods: list[Method] = field(default_factory=list)
+    options: tuple[Option, ...] = ()
     doc: str = ""
 
 
@@ -145,4 +173,7 @@ class File:
     messages: list[Message] = field(default_factory=list)
     enums: list[Enum] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
+    extensions: list[Extension] = field(default_factory=list)
+    options: tuple[Option, ...] = ()
+    package_place: Place | None = None
     doc: str = ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from polywire.protofile.declarations import (
     Enum,
     EnumValue,
+    Extension,
     Field,
     File,
     Import,
@@ -18,104 +19,41 @@ from polywire.protofile.declarations import (
     ProtoError,
     Service,
 )
-from polywire.protofile.tokens import Token, string_value, tokens
+from polywire.protofile.tokens import Token
+from polywire.protofile.values import OptionReader
 
 MAX_NUMBER: Final = 2**29 - 1
 _MAX_ENUM: Final = 2**31 - 1
-_DEEPEST: Final = 32
+_DEEPEST: Final = 31
 """protoc's own limit on messages within messages."""
+_LONGEST_NAME: Final = 512
 _INTEGERS: Final = frozenset(sign + kind for sign in ("", "u", "s") for kind in ("int32", "int64")) | frozenset(
     sign + kind for sign in ("", "s") for kind in ("fixed32", "fixed64")
 )
 _KEYS: Final = _INTEGERS | {"bool", "string"}
 SCALARS: Final = _KEYS | {"double", "float", "bytes"}
+PACKABLE: Final = SCALARS - {"string", "bytes"}
 
 
 def parse(text: str, name: str) -> File:
     """What a file declares; its imports are not followed, its types not looked up. Raises ProtoError."""
-    return _Parser(tokens(text, name), name).file()
+    parser = _Parser(text, name)
+    file = parser.file()
+    # The package may stand behind what is in it.
+    return _Parser(text, name, file.package).file() if parser.was_late else file
 
 
-class _Parser:
-    def __init__(self, found: list[Token], name: str) -> None:
-        self._tokens = found
-        self._at = 0
-        self._file = File(name)
-
-    # Tokens
-
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._at]
-
-    def _take(self) -> Token:
-        token = self._tokens[self._at]
-        if token.kind != "end":
-            self._at += 1
-        return token
-
-    def _fail(self, expected: str, token: Token | None = None) -> ProtoError:
-        token = token or self._next
-        found = "the end of the file" if token.kind == "end" else repr(token.text[:40])
-        return ProtoError(token.place, f"expected {expected}, found {found}")
-
-    def _is(self, text: str) -> bool:
-        return self._next.text == text and self._next.kind in ("symbol", "name")
-
-    def _accept(self, text: str) -> bool:
-        if self._is(text):
-            self._at += 1
-            return True
-        return False
-
-    def _expect(self, text: str) -> Token:
-        if not self._is(text):
-            raise self._fail(repr(text))
-        return self._take()
-
-    def _name(self, what: str) -> Token:
-        if self._next.kind != "name":
-            raise self._fail(what)
-        return self._take()
-
-    def _string(self) -> str:
-        if self._next.kind != "string":
-            raise self._fail("a string")
-        parts = []
-        while self._next.kind == "string":
-            parts.append(string_value(self._take()))
-        return "".join(parts)
-
-    def _int(self, what: str, least: int, most: int) -> int:
-        first = self._next
-        sign = -1 if self._accept("-") else 1
-        if self._next.kind != "int":
-            raise self._fail(what)
-        text = self._take().text
-        base = 16 if text[:2] in ("0x", "0X") else 8 if len(text) > 1 and text[0] == "0" else 10
-        if len(text) > 30:
-            raise ProtoError(first.place, f"{what} is out of range")
-        try:
-            value = sign * int(text, base)
-        except ValueError:
-            raise ProtoError(first.place, f"{text!r} is no number") from None
-        if not least <= value <= most:
-            raise ProtoError(first.place, f"{what} must be from {least} to {most}, not {value}")
-        return value
-
-    def _dotted(self, what: str) -> tuple[str, Place]:
-        place = self._next.place
-        text = "." if self._accept(".") else ""
-        text += self._name(what).text
-        while self._accept("."):
-            text += "." + self._name(what).text
-        return text, place
-
-    # Statements
+class _Parser(OptionReader):
+    def __init__(self, text: str, name: str, package: str = "") -> None:
+        super().__init__(text, name)
+        self._file = File(name, package)
+        self.was_late = False
+        """Whether something was named before its package was known."""
 
     def file(self) -> File:
         self._syntax()
-        seen_package = False
+        file = self._file
+        options: list[Option] = []
         while self._next.kind != "end":
             token = self._next
             if self._accept(";"):
@@ -124,27 +62,23 @@ class _Parser:
                 raise self._fail("a declaration")
             match token.text:
                 case "package":
-                    if seen_package:
-                        raise ProtoError(token.place, "there are two packages")
-                    seen_package = True
-                    self._take()
-                    self._file.package, _ = self._dotted("the package's name")
-                    self._expect(";")
+                    self._package()
                 case "import":
                     self._import()
                 case "option":
-                    self._option_statement()
+                    options.append(self._option_statement())
                 case "message":
-                    self._file.messages.append(self._message(self._file.package, 1))
+                    file.messages.append(self._message(file.package, 1))
                 case "enum":
-                    self._file.enums.append(self._enum(self._file.package))
+                    file.enums.append(self._enum(file.package))
                 case "service":
-                    self._file.services.append(self._service())
+                    file.services.append(self._service())
                 case "extend":
-                    self._skip_extend()
+                    self._extend(file.package, file.extensions)
                 case _:
                     raise self._fail("message, enum, service, import, option or package")
-        return self._file
+        file.options = tuple(options)
+        return file
 
     def _syntax(self) -> None:
         first = self._next
@@ -160,6 +94,15 @@ class _Parser:
             raise ProtoError(place, f"{syntax!r:.40} is not read; only proto3 is")
         self._expect(";")
 
+    def _package(self) -> None:
+        place = self._take().place
+        if self._file.package_place is not None:
+            raise ProtoError(place, "there are two packages")
+        file = self._file
+        self.was_late = bool(file.messages or file.enums or file.services or file.extensions)
+        file.package, file.package_place = self._dotted("the package's name", absolute=False)
+        self._expect(";")
+
     def _import(self) -> None:
         self._take()
         is_public = self._accept("public")
@@ -168,107 +111,7 @@ class _Parser:
         place = self._next.place
         name = self._string()
         self._expect(";")
-        if any(one.name == name for one in self._file.imports):
-            raise ProtoError(place, f"{name!r:.100} is imported twice")
         self._file.imports.append(Import(name, place, is_public))
-
-    def _option_statement(self) -> Option:
-        self._expect("option")
-        option = self._option()
-        self._expect(";")
-        return option
-
-    def _option(self) -> Option:
-        place = self._next.place
-        name = self._option_part()
-        while self._accept("."):
-            name += "." + self._option_part()
-        self._expect("=")
-        return Option(name, self._constant(0), place)
-
-    def _option_part(self) -> str:
-        if not self._accept("("):
-            return self._name("an option's name").text
-        name, _ = self._dotted("an extension's name")
-        self._expect(")")
-        return f"({name.removeprefix('.')})"
-
-    def _constant(self, depth: int) -> Any:
-        token = self._next
-        if token.kind == "string":
-            return self._string()
-        if self._is("{"):
-            return self._aggregate(depth + 1)
-        sign = -1 if self._accept("-") else 1
-        if sign > 0:
-            self._accept("+")
-        number = self._next
-        if number.kind == "int":
-            return sign * self._int("a number", 0, 2**64)
-        if number.kind == "float":
-            return sign * float(self._take().text.rstrip("f"))
-        if number.kind == "name":
-            text = self._take().text
-            if text in ("inf", "nan"):
-                return sign * float(text)
-            if sign < 0:
-                raise self._fail("a number", number)
-            return {"true": True, "false": False}.get(text, text)
-        raise self._fail("a value", number)
-
-    def _aggregate(self, depth: int) -> dict[str, Any]:
-        """A message in text format, `{ get: "/v1/users" }`."""
-        if depth > _DEEPEST:
-            raise ProtoError(self._next.place, f"values are more than {_DEEPEST} deep")
-        close = ">" if self._accept("<") else "}"
-        if close == "}":
-            self._expect("{")
-        value: dict[str, Any] = {}
-        while not self._accept(close):
-            if self._accept("["):
-                name = self._dotted("a name")[0]
-                while self._accept("/"):
-                    name += "/" + self._dotted("a name")[0]
-                self._expect("]")
-            else:
-                name = self._name("a field's name").text
-            if self._is("{") or self._is("<"):
-                item: Any = self._aggregate(depth + 1)
-            else:
-                self._expect(":")
-                item = self._text_value(depth)
-            for one in item if isinstance(item, list) else [item]:
-                known = value.get(name)
-                if known is None:
-                    value[name] = [one] if isinstance(item, list) else one
-                elif isinstance(known, list):
-                    known.append(one)
-                else:
-                    value[name] = [known, one]
-            if not self._accept(","):
-                self._accept(";")
-        return value
-
-    def _text_value(self, depth: int) -> Any:
-        if self._is("{") or self._is("<"):
-            return self._aggregate(depth + 1)
-        if not self._accept("["):
-            return self._constant(depth)
-        items: list[Any] = []
-        while not self._accept("]"):
-            items.append(self._aggregate(depth + 1) if self._is("{") or self._is("<") else self._constant(depth))
-            if not self._is("]"):
-                self._expect(",")
-        return items
-
-    def _bracketed(self) -> tuple[Option, ...]:
-        if not self._accept("["):
-            return ()
-        options = [self._option()]
-        while self._accept(","):
-            options.append(self._option())
-        self._expect("]")
-        return tuple(options)
 
     # Messages
 
@@ -277,44 +120,31 @@ class _Parser:
         token = self._name("the message's name")
         if depth > _DEEPEST:
             raise ProtoError(token.place, f"messages are more than {_DEEPEST} deep")
-        message = Message(token.text, _joined(scope, token.text), token.place, doc=doc)
+        message = Message(token.text, _joined(scope, token), token.place, doc=doc)
+        options: list[Option] = []
         self._expect("{")
         while not self._accept("}"):
-            self._member(message, depth)
+            match self._next.text:
+                case ";":
+                    self._take()
+                case "message":
+                    message.messages.append(self._message(message.full_name, depth + 1))
+                case "enum":
+                    message.enums.append(self._enum(message.full_name))
+                case "oneof":
+                    self._oneof(message)
+                case "extend":
+                    self._extend(message.full_name, message.extensions)
+                case "option":
+                    options.append(self._option_statement())
+                case "reserved":
+                    self._reserved(message.reserved, message.reserved_names, 1, MAX_NUMBER)
+                case "extensions":
+                    raise ProtoError(self._next.place, "extensions are proto2's")
+                case _:
+                    message.fields.append(self._field(None))
+        message.options = tuple(options)
         return message
-
-    def _member(self, message: Message, depth: int) -> None:
-        token = self._next
-        if self._accept(";"):
-            return
-        if token.kind == "name" and self._tokens[self._at + 1].kind != "symbol":
-            # What a keyword begins has a name behind it; a field of a type called so has one too, and is told apart by
-            # what follows that.
-            after = self._tokens[self._at + 2].text
-            if token.text == "message" and after == "{":
-                message.messages.append(self._message(message.full_name, depth + 1))
-                return
-            if token.text == "enum" and after == "{":
-                message.enums.append(self._enum(message.full_name))
-                return
-            if token.text == "oneof" and after == "{":
-                self._oneof(message)
-                return
-            if token.text == "extend" and after in ("{", "."):
-                self._skip_extend()
-                return
-            if token.text == "option":
-                self._option_statement()
-                return
-            if token.text == "reserved":
-                self._reserved(message.reserved, message.reserved_names, 1, MAX_NUMBER)
-                return
-            if token.text == "extensions":
-                raise ProtoError(token.place, "extensions are proto2's")
-        elif token.text == "option" and self._tokens[self._at + 1].text == "(":
-            self._option_statement()
-            return
-        message.fields.append(self._field(None))
 
     def _field(self, oneof: str | None) -> Field:
         first = self._next
@@ -326,23 +156,26 @@ class _Parser:
             if oneof is not None:
                 raise ProtoError(first.place, f"a field of a oneof is not {label}")
         key: str | None = None
-        if self._is("map") and self._tokens[self._at + 1].text == "<":
+        type_, type_place = self._dotted("a field's type")
+        if type_ == "map" and self._is("<"):
             if label or oneof is not None:
                 raise ProtoError(first.place, "a map is neither repeated nor optional, and in no oneof")
             key, type_, type_place = self._map()
-        else:
-            type_, type_place = self._dotted("a field's type")
-        if type_ == "group":
+        elif type_ == "group":
             raise ProtoError(first.place, "groups are proto2's")
         token = self._name("the field's name")
         self._expect("=")
         number = self._int("a field's number", 1, MAX_NUMBER)
         options = self._bracketed()
-        self._expect(";")
-        return Field(token.text, number, type_, token.place, label, key, options, oneof, first.doc, type_place)
+        doc = self._end(first)
+        return Field(token.text, number, type_, token.place, label, key, options, oneof, doc, type_place)
+
+    def _end(self, first: Token) -> str:
+        """What is said of a declaration of one line, above or behind it."""
+        remark = self._expect(";").remark
+        return first.doc or remark
 
     def _map(self) -> tuple[str, str, Place]:
-        self._take()
         self._expect("<")
         token = self._name("the type of a map's keys")
         if token.text not in _KEYS:
@@ -355,57 +188,72 @@ class _Parser:
     def _oneof(self, message: Message) -> None:
         doc = self._take().doc
         token = self._name("the oneof's name")
-        message.oneofs.append(Oneof(token.text, token.place, doc))
+        options: list[Option] = []
         self._expect("{")
         empty = True
         while not self._accept("}"):
             if self._is("option"):
-                self._option_statement()
-            elif not self._accept(";"):
+                options.append(self._option_statement())
+            else:
                 message.fields.append(self._field(token.text))
                 empty = False
         if empty:
             raise ProtoError(token.place, "a oneof has at least one field")
+        message.oneofs.append(Oneof(token.text, token.place, tuple(options), doc))
+
+    def _extend(self, scope: str, found: list[Extension]) -> None:
+        self._take()
+        extendee, place = self._dotted("what is extended")
+        self._expect("{")
+        if self._is("}"):
+            raise self._fail("a field")
+        while not self._accept("}"):
+            field = self._field(None)
+            if field.map_key is not None:
+                raise ProtoError(field.place, "an option is no map")
+            found.append(Extension(field, f"{scope}.{field.name}" if scope else field.name, extendee, place))
 
     def _reserved(self, ranges: list[tuple[int, int]], names: list[str], least: int, most: int) -> None:
         self._take()
+        reads_names = self._next.kind == "string"
         while True:
-            if self._next.kind == "string":
+            if reads_names:
                 names.append(self._string())
             else:
-                start = end = self._int("a reserved number", least, most)
-                if self._accept("to"):
-                    place = self._next.place
-                    end = most if self._accept("max") else self._int("a reserved number", least, most)
-                    if end < start:
-                        raise ProtoError(place, f"the range {start} to {end} has no number in it")
-                ranges.append((start, end))
+                ranges.append(self._range(least, most))
             if not self._accept(","):
                 break
         self._expect(";")
 
+    def _range(self, least: int, most: int) -> tuple[int, int]:
+        start = end = self._int("a reserved number", least, most)
+        if self._accept("to"):
+            place = self._next.place
+            end = most if self._accept("max") else self._int("a reserved number", least, most)
+            if end < start:
+                raise ProtoError(place, f"the range {start} to {end} has no number in it")
+        return start, end
+
     def _enum(self, scope: str) -> Enum:
         doc = self._expect("enum").doc
         token = self._name("the enum's name")
-        enum = Enum(token.text, _joined(scope, token.text), token.place, doc=doc)
+        enum = Enum(token.text, _joined(scope, token), token.place, doc=doc)
+        options: list[Option] = []
         self._expect("{")
         while not self._accept("}"):
             if self._accept(";"):
                 continue
-            following = self._tokens[self._at + 1].text
-            if self._is("option") and following != "=":
-                option = self._option_statement()
-                if option.name == "allow_alias":
-                    enum.allow_alias = option.value is True
-            elif self._is("reserved") and following != "=":
+            if self._is("option"):
+                options.append(self._option_statement())
+            elif self._is("reserved"):
                 self._reserved(enum.reserved, enum.reserved_names, -_MAX_ENUM - 1, _MAX_ENUM)
             else:
                 value = self._name("a value's name")
                 self._expect("=")
                 number = self._int("a value's number", -_MAX_ENUM - 1, _MAX_ENUM)
-                self._bracketed()
-                self._expect(";")
-                enum.values.append(EnumValue(value.text, number, value.place, value.doc))
+                of_value = self._bracketed()
+                enum.values.append(EnumValue(value.text, number, value.place, of_value, self._end(value)))
+        enum.options = tuple(options)
         return enum
 
     # Services
@@ -413,59 +261,52 @@ class _Parser:
     def _service(self) -> Service:
         doc = self._expect("service").doc
         token = self._name("the service's name")
-        service = Service(token.text, _joined(self._file.package, token.text), token.place, doc=doc)
+        service = Service(token.text, _joined(self._file.package, token), token.place, doc=doc)
+        options: list[Option] = []
         self._expect("{")
         while not self._accept("}"):
             if self._accept(";"):
                 continue
             if self._is("option"):
-                self._option_statement()
+                options.append(self._option_statement())
             elif self._is("rpc"):
                 service.methods.append(self._method())
             else:
                 raise self._fail("rpc or option")
+        service.options = tuple(options)
         return service
 
     def _method(self) -> Method:
-        doc = self._take().doc
+        first = self._take()
         token = self._name("the method's name")
         client, input_, input_place = self._end_of_method()
         self._expect("returns")
         server, output, output_place = self._end_of_method()
         options: list[Option] = []
+        doc = first.doc
         if self._accept("{"):
             while not self._accept("}"):
                 if not self._accept(";"):
                     options.append(self._option_statement())
-            self._accept(";")
         else:
-            self._expect(";")
+            doc = self._end(first)
         return Method(
             token.text, input_, output, token.place, client, server, tuple(options), doc, input_place, output_place
         )
 
     def _end_of_method(self) -> tuple[bool, str, Place]:
         self._expect("(")
-        streams = self._is("stream") and self._tokens[self._at + 1].text not in (")", ".")
-        if streams:
-            self._take()
-        elif self._is("stream") and self._tokens[self._at + 1].text == ".":
-            # `stream .shop.User`, or a message in a package `stream`: only the gap tells, and protoc takes the first.
-            self._take()
-            streams = True
+        # A message named `stream` would need a dot before it: protoc reads the word so, too.
+        streams = self._accept("stream")
         name, place = self._dotted("a message's name")
+        if name in SCALARS:
+            raise ProtoError(place, f"{name} is no message")
         self._expect(")")
         return streams, name, place
 
-    def _skip_extend(self) -> None:
-        """Options of other tools' own: read for their form, and for nothing else."""
-        self._take()
-        self._dotted("what is extended")
-        self._expect("{")
-        while not self._accept("}"):
-            if not self._accept(";"):
-                self._field(None)
 
-
-def _joined(scope: str, name: str) -> str:
-    return f"{scope}.{name}" if scope else name
+def _joined(scope: str, token: Token) -> str:
+    name = f"{scope}.{token.text}" if scope else token.text
+    if len(name) > _LONGEST_NAME:
+        raise ProtoError(token.place, f"{name[:40]}... with its scope has more than {_LONGEST_NAME} characters")
+    return name
