@@ -25,6 +25,7 @@ from polywire.protocols.rpc.framing import frame, frame_compressed
 from polywire.schema.types import Cardinality, Kind, MessageType, Type
 from tests.codec import tables, test_json, test_parameters, test_protobuf
 from tests.hostile.test_http2 import BROKEN
+from tests.protofile import cases
 from tests.wire import test_http1_refusals, test_http1_requests
 from tests.wire.http2_peer import DATA, GET, HEADERS, POST, PREFACE, SETTINGS, plain
 from tests.wire.http2_peer import frame as http2_frame
@@ -333,6 +334,13 @@ def lines() -> Iterator[bytes]:
             yield bytes([limit_bytes, number, 2]) + wire
 
 
+def protofile() -> Iterator[bytes]:
+    # Behind the syntax, which the target writes itself; what follows a zero is another file.
+    yield from (text.encode() for text in [*cases.READ.values(), *list(cases.REFUSED)[::3]])
+    yield b'import "b.proto"; message A { b.B b = 1; B.C c = 2; } service S { rpc M(A) returns (b.B); }\0package b;'
+    yield b'import public "b.proto"; import "a.proto";\0import "a.proto"; message B {}'
+
+
 def http2_client() -> Iterator[bytes]:
     # :status 200, content-type: text/plain; trailers grpc-status: 0
     head, trailers = b"\x88", plain((("grpc-status", "0"),))
@@ -396,6 +404,7 @@ MAKERS: dict[str, Maker] = {
     "lines": lines,
     "parameters": parameter,
     "protobuf": protobufs,
+    "protofile": protofile,
     "proxy_protocol": proxy_protocol,
     "ranges": ranges,
     "router": router,

@@ -1,7 +1,10 @@
-"""Texts of .proto files: they hold together, and what is found can be told again, or there is one place to blame."""
+"""Texts of .proto files: they hold together and become Python that only declares, or there is one place to blame."""
 
 from __future__ import annotations
 
+import ast
+
+from polywire.contract.importer.modules import import_files
 from polywire.protofile import FileSet, ProtoError, load_texts
 from polywire.protofile.parser import SCALARS
 from polywire.protofile.resolve import all_messages
@@ -19,6 +22,8 @@ def fuzz_one(data: bytes) -> None:
         assert len(str(error)) < 5000
         return
     _hold_together(files)
+    for module in import_files(files).modules.values():
+        _only_declares(module)
 
 
 def _hold_together(files: FileSet) -> None:
@@ -34,3 +39,12 @@ def _hold_together(files: FileSet) -> None:
         for service in file.services:
             for method in service.methods:
                 assert all(end in files.messages for end in files.ends[id(method)])
+
+
+def _only_declares(module: str) -> None:
+    for node in ast.walk(ast.parse(module)):
+        if isinstance(node, ast.Call):
+            assert isinstance(node.func, ast.Name)
+            assert node.func.id in ("query", "mutation", "Unimplemented", "FieldNumber")
+        elif isinstance(node, ast.Expr):
+            assert isinstance(node.value, ast.Constant)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc_tools
 from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_tools import protoc
 
 GOOGLE = Path(grpc_tools.__file__).parent / "_proto"
@@ -56,3 +57,17 @@ def _run(arguments: list[str], folder: str) -> tuple[int, str]:
         os.dup2(kept, 2)
         os.close(kept)
     return code, complaints.read_text(errors="replace")
+
+
+def pool_of(name: str, root: Path) -> DescriptorPool:
+    """A file and what it imports, as protobuf's own runtime has them."""
+    with tempfile.TemporaryDirectory() as out:
+        result = Path(out) / "set"
+        includes = [f"-I{folder}" for folder in (root, GOOGLE, APIS)]
+        code, said = _run(["protoc", *includes, "--include_imports", f"--descriptor_set_out={result}", name], out)
+        assert code == 0, said
+        found = descriptor_pb2.FileDescriptorSet.FromString(result.read_bytes())
+    pool = DescriptorPool()
+    for file in found.file:
+        pool.Add(file)
+    return pool

@@ -50,6 +50,11 @@ def check_field_name(name: str, where: str) -> None:
 def check_type_name(name: str, where: str) -> None:
     if name in RESERVED_TYPE_NAMES:
         raise SchemaError(where, f"the name {name!r} is GraphQL's own", f"call the class {name}Value, for example")
+    check_service_name(name, where)
+
+
+def check_service_name(name: str, where: str) -> None:
+    """GraphQL has no names of services."""
     if not _IDENTIFIER.fullmatch(name.removeprefix("_")):
         raise SchemaError(
             where,

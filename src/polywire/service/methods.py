@@ -29,6 +29,8 @@ _STREAMS: Final = frozenset(
 )
 _SYNC_STREAMS: Final = frozenset({collections.abc.Iterator, collections.abc.Iterable, collections.abc.Generator})
 _METHOD_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
+_GIVEN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+"""A contract that is older than the service may spell it otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def read_method(
     """The table of one method. declared: whose signature it has; default: its own. Raises SchemaError."""
     where = f"{owner.cls.__module__}.{owner.cls.__qualname__}.{python_name}"
     name = operation.name or upper_camel(python_name.strip("_"))
-    if not _METHOD_NAME.fullmatch(name):
+    if not (_METHOD_NAME if operation.name is None else _GIVEN_NAME).fullmatch(name):
         raise SchemaError(where, f"{name!r} is no name for a method", 'write it like name="GetUser"')
     declared = declared or function
     reading = _Signature(owner, declared, where, name, declared is not function)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 from polywire.schema.annotations import scope_of
 from polywire.schema.docs import doc_of
 from polywire.schema.errors import SchemaError
-from polywire.schema.names import check_package, check_type_name
+from polywire.schema.names import check_package, check_service_name
 from polywire.schema.numbers import ContractLock
 from polywire.schema.types import MessageType, Method, ServiceType
 from polywire.schema.walk import reachable
@@ -56,7 +56,7 @@ class Service:
         package = package or ""
         check_package(package, where)
         own_name = cls.__name__ if name is None else name
-        check_type_name(own_name, where)
+        check_service_name(own_name, where)
         full_name = f"{package}.{own_name}" if package else own_name
         # A subclass's own __init_subclass__ may stand between the class statement and this frame.
         frame = sys._getframe(1)

@@ -10,11 +10,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from polywire.contract.importer.names import class_name, field_name, is_closed, method_name, module_name, value_names
-from polywire.contract.importer.routes import routes_of
-from polywire.contract.rpc_options import doc_without_routes, is_query
+from polywire.contract.importer.names import (
+    class_names,
+    field_names,
+    is_closed,
+    method_names,
+    module_names,
+    value_names,
+)
+from polywire.contract.importer.routes import Routes
+from polywire.contract.rpc_options import doc_without_routes
 from polywire.protofile import Enum, Field, File, FileSet, Message, Method, Service, load
-from polywire.schema.names import upper_camel
+from polywire.schema.names import lower_camel, upper_camel
 
 _INDENT = "    "
 _WIDEST = 100
@@ -60,20 +67,63 @@ def import_proto(paths: Sequence[Path], roots: Sequence[Path] = ()) -> Imported:
 
     Raises ProtoError for what is wrong in them, OSError where one cannot be read.
     """
-    files = load(paths, roots)
+    return import_files(load(paths, roots))
+
+
+def import_files(files: FileSet) -> Imported:
+    """As `import_proto`, of files that are read."""
     found = Imported()
-    for file in files.files.values():
-        if file.name not in _OWN:
-            found.modules[f"{module_name(file.name)}.py"] = _Module(file, files, found.notes).text()
+    wanted = [file for file in files.files.values() if file.name not in _OWN]
+    names = _Names(files, module_names(file.name for file in wanted))
+    for file in wanted:
+        found.modules[f"{names.modules[file.name]}.py"] = _Module(file, files, names, found.notes).text()
     if len(found.modules) > 1:
         found.modules["__init__.py"] = ""
     return found
 
 
+class _Names:
+    """What each message, enum and service is called in Python."""
+
+    def __init__(self, files: FileSet, modules: dict[str, str]) -> None:
+        self.modules = modules
+        """By the name of the file."""
+        self.classes: dict[str, str] = {}
+        """By full name: the class's name alone."""
+        self.paths: dict[str, str] = {}
+        """By full name: with the classes around it."""
+        taken = {*modules.values()}
+        if _EMPTY in files.messages:
+            taken.add("Empty")
+        for name in modules:
+            file = files.files[name]
+            tops: list[Enum | Message | Service] = [*file.enums, *file.messages, *file.services]
+            found = class_names((one.name for one in tops), taken)
+            for one in tops:
+                self._enter(one.full_name, found[one.name], "")
+            # A class within a class must not hide one of the module: annotations begin there.
+            outer = {*found.values(), *taken}
+            for message in file.messages:
+                self._enter_inner(message, outer)
+
+    def _enter(self, full_name: str, name: str, path: str) -> None:
+        self.classes[full_name] = name
+        self.paths[full_name] = f"{path}.{name}" if path else name
+
+    def _enter_inner(self, message: Message, outer: set[str]) -> None:
+        inner: list[Enum | Message] = [*message.enums, *message.messages]
+        found = class_names((one.name for one in inner), {*outer, *field_names(message).values()})
+        for one in inner:
+            self._enter(one.full_name, found[one.name], self.paths[message.full_name])
+        for nested in message.messages:
+            self._enter_inner(nested, outer)
+
+
 class _Module:
-    def __init__(self, file: File, files: FileSet, notes: list[str]) -> None:
+    def __init__(self, file: File, files: FileSet, names: _Names, notes: list[str]) -> None:
         self._file = file
         self._files = files
+        self._names = names
         self._notes = notes
         self._imports: set[str] = set()
         self._used: set[str] = set()
@@ -90,12 +140,7 @@ class _Module:
         return "\n".join(self._head()) + (f"\n\n\n{body}\n" if body else "\n")
 
     def _head(self) -> Iterator[str]:
-        doc = self._file.doc.splitlines()
-        yield f'"""From {self._file.name}, by `polywire contract import`.' + ('"""' if not doc else "")
-        if doc:
-            yield ""
-            yield from (line.replace("\\", "\\\\").replace('"""', "'''") for line in doc)
-            yield '"""'
+        yield from _docstring(f"From {self._file.name}, by `polywire contract import`.\n\n{self._file.doc}")
         yield ""
         yield "from __future__ import annotations"
         standard = []
@@ -114,13 +159,12 @@ class _Module:
         ours = sorted(self._used - {"enum", "AsyncIterator", "datetime", "timedelta", "Annotated", "Empty"})
         if ours:
             yield ""
-            line = f"from polywire import {', '.join(ours)}"
-            yield line if len(line) <= _WIDEST else "from polywire import (\n    " + ",\n    ".join(ours) + ",\n)"
+            yield _one_or_many("from polywire import", ours)
         if "Empty" in self._used:
             yield "from polywire.schema import Empty"
         if self._imports:
             yield ""
-            yield f"from . import {', '.join(sorted(self._imports))}"
+            yield _one_or_many("from . import", sorted(self._imports))
 
     def _use(self, name: str) -> str:
         self._used.add(name)
@@ -134,17 +178,16 @@ class _Module:
     def _enum(self, enum: Enum) -> Iterator[str]:
         self._use("enum")
         names = value_names(enum)
-        closed = is_closed(enum)
-        yield f"class {class_name(enum.name)}(enum.{'Enum' if closed else 'IntEnum'}):"
+        python = self._names.classes[enum.full_name]
+        closed = is_closed(enum, python)
+        yield f"class {python}(enum.{'Enum' if closed else 'IntEnum'}):"
         doc = enum.doc
         if not closed:
             doc = (
                 f"{doc}\n\n".lstrip()
                 + "Open, so fields of it are integers: values that are not named here keep as well."
             )
-            self._note(
-                enum.place, f"{enum.name} is an open enum: its fields are Int32, with {class_name(enum.name)} for names"
-            )
+            self._note(enum.place, f"{enum.name} is an open enum: its fields are Int32, with {python} for names")
         yield from _doc(doc)
         for value in enum.values[1 if closed else 0 :]:
             yield f"{_INDENT}{names[value.name]} = {value.number}"
@@ -153,32 +196,34 @@ class _Module:
         self._use("Message")
         package = outer if outer is not None else self._file.package
         keyword = f', package="{package}"' if package else ""
-        name = class_name(message.name)
+        name = self._names.classes[message.full_name]
+        names = field_names(message)
         if name != message.name:
             self._note(message.place, f"{message.name} is called {name} in Python, and in reflection")
         yield f"class {name}(Message{keyword}):"
         oneofs = [
-            f"Of {', '.join(field_name(one.name) for one in message.fields if one.oneof == oneof.name)} at most one is"
+            f"Of {', '.join(names[one.name] for one in message.fields if one.oneof == oneof.name)} at most one is"
             f" set (oneof {oneof.name}). {oneof.doc}".rstrip()
             for oneof in message.oneofs
         ]
         doc = "\n\n".join(filter(None, [message.doc, *oneofs]))
         lines = list(_doc(doc))
-        for enum in message.enums:
-            lines += ["", *(f"{_INDENT}{line}" if line else "" for line in self._enum(enum))]
-        for inner in message.messages:
-            block = self._message(inner, message.full_name)
-            lines += ["", *(f"{_INDENT}{line}" if line else "" for line in block)]
+        blocks = [self._enum(enum) for enum in message.enums]
+        blocks += [self._message(inner, message.full_name) for inner in message.messages]
+        for block in blocks:
+            lines += [""] if lines else []
+            lines += [f"{_INDENT}{line}" if line else "" for line in block]
         if message.fields and lines:
             lines.append("")
         for one in message.fields:
-            lines += [f"{_INDENT}{line}" for line in self._field(one)]
+            lines += [f"{_INDENT}{line}" for line in self._field(one, names[one.name])]
         yield from lines or [f"{_INDENT}pass"]
 
-    def _field(self, one: Field) -> Iterator[str]:
-        name = field_name(one.name)
+    def _field(self, one: Field, name: str) -> Iterator[str]:
         if name != one.name:
             self._note(one.place, f"{one.name} is called {name} in Python, and in JSON")
+        elif one.json_name not in (None, lower_camel(name)):
+            self._note(one.place, f"{one.name} is {lower_camel(name)!r} in JSON of protobuf, not {one.json_name!r:.60}")
         type_, default = self._type(one)
         annotated = f"{self._use('Annotated')}[{type_}, {self._use('FieldNumber')}({one.number})]"
         yield f"{name}: {annotated} = {default}"
@@ -214,19 +259,17 @@ class _Module:
         if full_name in _NATIVE:
             return self._use(_NATIVE[full_name]), None
         enum = self._files.enums.get(full_name)
-        if enum is not None and not is_closed(enum):
+        if enum is not None and not is_closed(enum, self._names.classes[full_name]):
             return self._use("Int32"), "0"
         return self._reference(full_name), None
 
     def _reference(self, full_name: str) -> str:
         if full_name == _EMPTY:
             return self._use("Empty")
-        file = self._files.files[self._files.owner(full_name)]
-        inner = full_name.removeprefix(f"{file.package}.") if file.package else full_name
-        path = ".".join(class_name(part) for part in inner.split("."))
-        if file.name == self._file.name:
+        file, path = self._files.owner(full_name), self._names.paths[full_name]
+        if file == self._file.name:
             return path
-        module = module_name(file.name)
+        module = self._names.modules[file]
         self._imports.add(module)
         return f"{module}.{path}"
 
@@ -235,29 +278,26 @@ class _Module:
     def _service(self, service: Service) -> Iterator[str]:
         self._use("Service")
         package = f', package="{self._file.package}"' if self._file.package else ""
-        name = f', name="{service.name}"' if class_name(service.name) != service.name else ""
-        yield f"class {class_name(service.name)}(Service{package}{name}, abstract=True):"
+        python = self._names.classes[service.full_name]
+        name = f', name="{service.name}"' if python != service.name else ""
+        yield f"class {python}(Service{package}{name}, abstract=True):"
         yield from _doc(
             service.doc or f"Derive a class of your own from it, and write its methods; it is {service.full_name}."
         )
+        routes = Routes(self._files)
+        names = method_names(service)
         for method in service.methods:
             yield ""
-            yield from (f"{_INDENT}{line}" for line in self._method(service, method))
+            yield from (f"{_INDENT}{line}" for line in self._method(service, method, names[method.name], routes))
         if not service.methods:
             self._note(service.place, f"{service.name} has no methods, and cannot be served")
 
-    def _method(self, service: Service, method: Method) -> Iterator[str]:
-        routes, notes = routes_of(method, self._files)
+    def _method(self, service: Service, method: Method, python: str, routes: Routes) -> Iterator[str]:
+        kind, found, notes = routes.of(method)
         for note in notes:
             self._note(method.place, note)
-        changes_nothing = is_query(method) or (bool(routes) and all(route.startswith("GET ") for route in routes))
-        if changes_nothing and any(not route.startswith("GET ") for route in routes):
-            changes_nothing = False
-        if method.client_streaming and routes:
-            routes = []
-        kind = self._use("query" if changes_nothing else "mutation")
-        python = method_name(method.name)
-        arguments = [f'"{route}"' for route in routes]
+        kind = self._use(kind)
+        arguments = [f'"{route}"' for route in found]
         if upper_camel(python.strip("_")) != method.name:
             arguments.append(f'name="{method.name}"')
         yield f"@{kind}({', '.join(arguments)})" if arguments else f"@{kind}"
@@ -283,7 +323,7 @@ def _doc(doc: str) -> Iterator[str]:
 
 
 def _docstring(doc: str, indent: str = "") -> Iterator[str]:
-    lines = doc.strip().replace("\\", "\\\\").replace('"""', "'''").splitlines()
+    lines = [_printable(line) for line in doc.strip().replace("\\", "\\\\").replace('"""', "'''").splitlines()]
     if len(lines) == 1:
         text = lines[0].rstrip()
         yield f'{indent}"""{text}{" " if text.endswith(chr(34)) else ""}"""'
@@ -292,3 +332,12 @@ def _docstring(doc: str, indent: str = "") -> Iterator[str]:
     for line in lines[1:]:
         yield f"{indent}{line.rstrip()}" if line.strip() else ""
     yield f'{indent}"""'
+
+
+def _printable(line: str) -> str:
+    return "".join(letter for letter in line if letter.isprintable() or letter == "\t")
+
+
+def _one_or_many(start: str, names: list[str]) -> str:
+    line = f"{start} {', '.join(names)}"
+    return line if len(line) <= _WIDEST else f"{start} (\n    " + ",\n    ".join(names) + ",\n)"

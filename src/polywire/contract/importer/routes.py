@@ -4,33 +4,101 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
-from polywire.contract.rpc_options import routes_in_comment
-from polywire.protofile import FileSet, Message, Method
+from polywire.contract.rpc_options import is_query, routes_in_comment
+from polywire.protofile import Field, FileSet, Message, Method
+from polywire.schema.errors import SchemaError
+from polywire.schema.types import MethodKind, Route
+from polywire.service.routes import parse_route, route_key
 
-_VERBS = ("get", "post", "put", "patch", "delete")
+_HTTP: Final = "(google.api.http)"
+_VERBS: Final = ("get", "post", "put", "patch", "delete")
 _VARIABLE = re.compile(r"\{([^}=]+)(=[^}]*)?\}")
+_LONGEST: Final = 80
 
 
-def routes_of(method: Method, files: FileSet) -> tuple[list[str], list[str]]:
-    """The routes, and what could not be said."""
-    rules = [*_rules(method.option("(google.api.http)")), *_commented(method)]
-    routes: list[str] = []
-    notes: list[str] = []
-    for one in rules:
-        route, problem = _route(one, method, files)
-        if problem:
-            notes.append(problem)
-        elif route:
-            routes.append(route)
-    verbs = {route.partition(" ")[0] for route in routes}
-    if "GET" in verbs and verbs != {"GET"}:
-        notes += [
-            f"{route} is left out: a method that answers GET changes nothing" for route in routes if route[:4] != "GET "
-        ]
-        routes = [route for route in routes if route.startswith("GET ")]
-    return routes, notes
+class Routes:
+    """The routes of the methods of one service; none is given twice."""
+
+    def __init__(self, files: FileSet) -> None:
+        self._files = files
+        self._taken: set[tuple[str, str]] = set()
+
+    def of(self, method: Method) -> tuple[str, list[str], list[str]]:
+        """`query` or `mutation`, its routes, and what could not be said."""
+        said: list[tuple[str, str, str]] = []
+        notes: list[str] = []
+        for rule in [*_rules(method), *_commented(method)]:
+            verb = next((verb for verb in _VERBS if isinstance(rule.get(verb), str)), None)
+            if verb is None:
+                notes.append("a route of another verb is left out")
+                continue
+            template, problem = self._template(verb, rule, method)
+            route = f"{verb.upper()} {rule[verb]!s:.{_LONGEST}}"
+            if problem:
+                notes.append(f"{route} is left out: {problem}")
+            else:
+                said.append((verb, template, route))
+        verbs = {verb for verb, _, _ in said}
+        changes_nothing = is_query(method) or verbs == {"get"}
+        kind = MethodKind.QUERY if changes_nothing else MethodKind.MUTATION
+        routes = []
+        for verb, template, route in said:
+            if (verb == "get") is not changes_nothing:
+                notes.append(
+                    f"{route} is left out: "
+                    + ("the method changes nothing" if changes_nothing else "the method may change something")
+                )
+            elif problem := self._refused(f"{verb.upper()} {template}", kind):
+                notes.append(f"{route} is left out: {problem}")
+            else:
+                routes.append(f"{verb.upper()} {template}")
+        return kind.value, routes, notes
+
+    def _template(self, verb: str, rule: dict[str, Any], method: Method) -> tuple[str, str]:
+        """A path as we write it, or why there is none."""
+        template = rule[verb]
+        if method.client_streaming:
+            return "", "its body would be the stream"
+        message = self._files.messages[self._files.ends[id(method)][0]]
+        fields = {field.name: field for field in message.fields}
+        variables = []
+        for name, pattern in _VARIABLE.findall(template):
+            if "." in name or pattern not in ("", "=*", "=**"):
+                return "", "a variable is one field and fills a whole segment"
+            if name not in fields or not self._is_scalar(fields[name]):
+                return "", f"{name!r:.60} is no field of one value"
+            variables.append(name)
+        if ":" in template.rpartition("/")[2].partition("}")[2] or "*" in _VARIABLE.sub("", template):
+            return "", "custom verbs and bare wildcards are not routes here"
+        body = rule.get("body")
+        if verb in ("post", "put", "patch") and body not in ("*", None):
+            return "", f"its body is the field {body!r:.60}, and bodies are whole messages here"
+        if verb in ("get", "delete"):
+            rest = [field for field in message.fields if field.name not in variables]
+            other = next((field for field in rest if not self._in_query(field)), None)
+            if other is not None:
+                return "", f"{other.name} is no scalar, and {verb.upper()} has only the query string"
+        return _VARIABLE.sub(lambda match: f"{{{match[1]}{'*' if match[2] == '=**' else ''}}}", template), ""
+
+    def _is_scalar(self, field: Field) -> bool:
+        """Whether a segment of a path can hold it."""
+        return field.map_key is None and field.label != "repeated" and self._in_query(field) and field.type != "bytes"
+
+    def _in_query(self, field: Field) -> bool:
+        return field.map_key is None and not isinstance(self._files.type_of(field), Message)
+
+    def _refused(self, text: str, kind: MethodKind) -> str:
+        """Why the service would not have it."""
+        try:
+            route: Route = parse_route(text, kind, "")
+        except SchemaError:
+            return "it is no path of ours"
+        if route_key(route) in self._taken:
+            return "another method has it"
+        self._taken.add(route_key(route))
+        return ""
 
 
 def _commented(method: Method) -> Iterator[dict[str, Any]]:
@@ -39,43 +107,15 @@ def _commented(method: Method) -> Iterator[dict[str, Any]]:
         yield {verb.lower(): path.replace("*}", "=**}")}
 
 
-def _rules(rule: Any) -> Iterator[dict[str, Any]]:
-    if not isinstance(rule, dict):
-        return
-    yield rule
-    more = rule.get("additional_bindings", [])
-    yield from more if isinstance(more, list) else [more]
-
-
-def _route(rule: dict[str, Any], method: Method, files: FileSet) -> tuple[str, str]:
-    verb = next((verb for verb in _VERBS if isinstance(rule.get(verb), str)), None)
-    if verb is None:
-        return "", "a route of another verb is left out"
-    template = rule[verb]
-    said = f"{verb.upper()} {template}"
-    if method.client_streaming:
-        return "", f"{said} is left out: its body would be the stream"
-    message = files.messages[files.ends[id(method)][0]]
-    variables = []
-    for name, pattern in _VARIABLE.findall(template):
-        if "." in name or pattern not in ("", "=*", "=**"):
-            return "", f"{said} is left out: a variable is one field and fills a whole segment"
-        variables.append(name)
-    if ":" in template.rpartition("/")[2].partition("}")[2] or "*" in _VARIABLE.sub("", template):
-        return "", f"{said} is left out: custom verbs and bare wildcards are not routes here"
-    body = rule.get("body")
-    if verb in ("post", "put", "patch") and body not in ("*", None):
-        return "", f"{said} is left out: its body is the field {body!r}, and bodies are whole messages here"
-    if verb in ("get", "delete") and (problem := _unsayable(message, variables, verb, files)):
-        return "", f"{said} is left out: {problem}"
-    template = _VARIABLE.sub(lambda match: f"{{{match[1]}{'*' if match[2] == '=**' else ''}}}", template)
-    return f"{verb.upper()} {template}", ""
-
-
-def _unsayable(message: Message, variables: list[str], verb: str, files: FileSet) -> str:
-    for field in message.fields:
-        if field.name in variables:
-            continue
-        if field.map_key is not None or isinstance(files.type_of(field), Message):
-            return f"{field.name} is no scalar, and {verb.upper()} has only the query string"
-    return ""
+def _rules(method: Method) -> Iterator[dict[str, Any]]:
+    """Whole, or field by field: `option (google.api.http).get = "/v1/users"`."""
+    rule: dict[str, Any] = {}
+    for option in method.options:
+        if option.name == _HTTP and isinstance(option.value, dict):
+            rule |= option.value
+        elif option.name.startswith(f"{_HTTP}."):
+            rule[option.name.removeprefix(f"{_HTTP}.")] = option.value
+    if rule:
+        yield rule
+        more = rule.get("additional_bindings", [])
+        yield from (one for one in (more if isinstance(more, list) else [more]) if isinstance(one, dict))
