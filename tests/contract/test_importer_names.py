@@ -14,13 +14,18 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
+from hypothesis import given
+from hypothesis import strategies as st
 
 from polywire import App, Service
 from polywire.codec import Format, message_codec
 from polywire.contract.importer import import_proto
 from polywire.contract.importer.modules import import_files
-from polywire.protofile import load_texts
-from polywire.schema import message_type
+from polywire.contract.importer.routes import Routes
+from polywire.protofile import Option, load_texts
+from polywire.schema import SchemaError, message_type
+from polywire.schema.types import MethodKind
+from polywire.service.routes import parse_route
 from tests.protofile.oracle import pool_of
 
 PROTOS = Path(__file__).parent / "protos"
@@ -214,6 +219,28 @@ def test_files_of_one_name_in_python_are_two_modules() -> None:
     assert "a: Annotated[a_b_pb.A | None" in modules["a_b_pb2.py"]
 
 
+PIECES = ["/", "a", "{b}", "{b*}", "{c}", "..", ".", "{", "}", "*", ":", '"', "\\", "%41", "%", "\n", "é", "{_x}", "''"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=6))
+def test_a_path_is_taken_as_services_take_it(pieces: list[str]) -> None:
+    template = "/" + "".join(pieces)
+    files = load_texts(
+        {"a.proto": f'syntax = "proto3"; message M {{ {FIELDS} }} service S {{ rpc G(M) returns (M); }}'}
+    )
+    method = files.files["a.proto"].services[0].methods[0]
+    method.options = (Option("(google.api.http)", {"get": template.replace("*}", "=**}")}, method.place),)
+    _, routes, _ = Routes(files).of(method)
+    try:
+        known = parse_route(f"GET {template}", MethodKind.QUERY, "").template
+    except SchemaError:
+        known = None
+    # What only google.api.http has is left out before.
+    if known is None or not any(mark in known for mark in ("*", ":", "=")):
+        assert routes == ([f"GET {known}"] if known else [])
+
+
+FIELDS = "string a = 1; string b = 2; string c = 3;"
 DECLARATIONS = (ast.ImportFrom, ast.Import, ast.ClassDef, ast.AnnAssign, ast.Assign, ast.Pass, ast.Raise)
 CALLS = {"query", "mutation", "Unimplemented", "FieldNumber"}
 MODULES = {"__future__", "collections.abc", "datetime", "typing", "polywire", "polywire.schema", "enum"}

@@ -13,7 +13,7 @@ from polywire.protofile.declarations import (
     ProtoError,
     Service,
 )
-from polywire.protofile.loading import load, load_texts
+from polywire.protofile.loading import load, load_folder, load_texts
 from polywire.protofile.parser import parse
 from polywire.protofile.resolve import FileSet
 
@@ -31,6 +31,7 @@ __all__ = [
     "ProtoError",
     "Service",
     "load",
+    "load_folder",
     "load_texts",
     "parse",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from polywire.protofile.builtin import BUILTIN
 from polywire.protofile.declarations import File, Import, Place, ProtoError
@@ -12,7 +12,11 @@ from polywire.protofile.parser import parse
 from polywire.protofile.resolve import FileSet
 from polywire.protofile.tokens import MOST_BYTES
 
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
 _MOST_FILES: Final = 1000
+_DEEPEST: Final = 32
 
 
 def load(paths: Sequence[Path], roots: Sequence[Path] = ()) -> FileSet:
@@ -42,6 +46,25 @@ def load_texts(texts: Mapping[str, str]) -> FileSet:
         if name not in loading.files:
             loading.load(name, text)
     return FileSet(loading.files, list(texts))
+
+
+def load_folder(folder: Traversable) -> FileSet:
+    """Every .proto file beneath a folder, which may be one in an archive; imports are looked for there alone.
+
+    Raises ProtoError, OSError. A folder that is not there has no files.
+    """
+    return load_texts(dict(_texts(folder, "", 0)) if folder.is_dir() else {})
+
+
+def _texts(folder: Traversable, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
+    if depth > _DEEPEST:
+        raise ProtoError(Place(prefix, 1, 1), f"folders are more than {_DEEPEST} deep")
+    for one in sorted(folder.iterdir(), key=lambda one: one.name):
+        name = prefix + one.name
+        if one.is_dir():
+            yield from _texts(one, f"{name}/", depth + 1)
+        elif name.endswith(".proto"):
+            yield name, _text(name, one, Place(name, 1, 1))
 
 
 def _name_within(path: Path, roots: Sequence[Path]) -> str:
@@ -92,7 +115,7 @@ def _found(one: Import, roots: Sequence[Path]) -> Path:
     raise ProtoError(one.place, f"there is no file {one.name!r:.100} beneath {where}; give --root")
 
 
-def _text(name: str, path: Path, place: Place) -> str:
+def _text(name: str, path: Traversable, place: Place) -> str:
     with path.open("rb") as file:
         data = file.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from polywire.protofile import FileSet, ProtoError, load
+from polywire.protofile import FileSet, ProtoError, load_folder
 from polywire.protofile.declarations import Enum, Message
 from polywire.protofile.resolve import all_messages
 from polywire.schema.errors import SchemaError
 from polywire.schema.names import upper_snake
 from polywire.schema.numbers import ContractLock
 
-_WIDEST = 10_000
-"""Numbers in one reserved range."""
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+_MOST = 10_000
+"""Reserved numbers of one message or enum."""
 
 
 def contract_lock(folder: str | Path) -> ContractLock:
@@ -27,17 +31,22 @@ def contract_lock(folder: str | Path) -> ContractLock:
     Raises SchemaError, with file, line and column, for files that cannot be read.
     """
     path = Path(folder)
-    if not path.is_absolute():
-        module = sys._getframe(1).f_globals.get("__file__")
-        path = (Path(module).parent if module else Path.cwd()) / path
-    return lock_of(path)
+    if path.is_absolute():
+        return lock_of(path)
+    module = sys._getframe(1).f_globals
+    file = module.get("__file__")
+    if file is not None and not Path(file).exists() and (package := module.get("__package__")):
+        # In an archive. What few need is loaded when it is needed.
+        from importlib import resources
+
+        return lock_of(resources.files(package).joinpath(*path.parts))
+    return lock_of((Path(file).parent if file else Path.cwd()) / path)
 
 
-def lock_of(folder: Path) -> ContractLock:
+def lock_of(folder: Traversable) -> ContractLock:
     """As `contract_lock`, of a folder that is named whole."""
-    files = sorted(folder.rglob("*.proto")) if folder.is_dir() else []
     try:
-        return lock_from(load(files, [folder]))
+        return lock_from(load_folder(folder))
     except ProtoError as error:
         raise SchemaError(
             str(error.place), error.problem, "mend the contract, or take it out of version control anew"
@@ -73,7 +82,7 @@ def enum_value_name(enum: Enum, proto_name: str) -> str:
 def _expanded(table: Message | Enum) -> tuple[int, ...]:
     found: list[int] = []
     for start, end in table.reserved:
-        if end - start >= _WIDEST:
-            raise ProtoError(table.place, f"{table.name} reserves more than {_WIDEST} numbers at once")
+        if end - start >= _MOST - len(found):
+            raise ProtoError(table.place, f"{table.name} reserves more than {_MOST} numbers")
         found += range(start, end + 1)
     return tuple(sorted(found))

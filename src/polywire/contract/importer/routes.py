@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from polywire.contract.rpc_options import is_query, routes_in_comment
 from polywire.protofile import Field, FileSet, Message, Method
-from polywire.schema.errors import SchemaError
-from polywire.schema.types import MethodKind, Route
-from polywire.service.routes import parse_route, route_key
+from polywire.schema.types import MethodKind
 
 _HTTP: Final = "(google.api.http)"
 _VERBS: Final = ("get", "post", "put", "patch", "delete")
 _VARIABLE = re.compile(r"\{([^}=]+)(=[^}]*)?\}")
+_PARAMETER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(\*?)\}")
+_LITERAL = re.compile(r"(?!\.{1,2}$)(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
 _LONGEST: Final = 80
 
 
@@ -50,7 +50,7 @@ class Routes:
                     f"{route} is left out: "
                     + ("the method changes nothing" if changes_nothing else "the method may change something")
                 )
-            elif problem := self._refused(f"{verb.upper()} {template}", kind):
+            elif problem := self._refused(verb, template):
                 notes.append(f"{route} is left out: {problem}")
             else:
                 routes.append(f"{verb.upper()} {template}")
@@ -89,15 +89,21 @@ class Routes:
     def _in_query(self, field: Field) -> bool:
         return field.map_key is None and not isinstance(self._files.type_of(field), Message)
 
-    def _refused(self, text: str, kind: MethodKind) -> str:
-        """Why the service would not have it."""
-        try:
-            route: Route = parse_route(text, kind, "")
-        except SchemaError:
+    def _refused(self, verb: str, template: str) -> str:
+        """Why a service would not have it. So it is a path and nothing else that becomes code."""
+        segments = template[1:].split("/") if template != "/" else []
+        parameters = [match for match in map(_PARAMETER.fullmatch, segments) if match]
+        if (
+            not template.startswith("/")
+            or not all(_PARAMETER.fullmatch(one) or _LITERAL.fullmatch(one) for one in segments)
+            or any(match[2] for match in parameters if match[0] != segments[-1])
+            or len({match[1] for match in parameters}) < len(parameters)
+        ):
             return "it is no path of ours"
-        if route_key(route) in self._taken:
+        key = verb, _PARAMETER.sub(r"{\2}", template)
+        if key in self._taken:
             return "another method has it"
-        self._taken.add(route_key(route))
+        self._taken.add(key)
         return ""
 
 
