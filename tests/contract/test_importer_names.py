@@ -198,6 +198,13 @@ def test_what_a_file_says_does_not_become_code(what: str, tmp_path: Path, monkey
     monkeypatch.delitem(sys.modules, "a_pb")
 
 
+def test_a_field_of_another_name_keeps_its_place_in_a_path() -> None:
+    text = text_with(rule='get: "/v1/{class}"').replace(
+        "message E2 { string id = 1; }", "message E2 { string class = 1; }"
+    )
+    assert '@query("GET /v1/{class_}")' in import_files(load_texts({"a.proto": text})).modules["a_pb.py"]
+
+
 @pytest.mark.parametrize(
     "name", ["x; import os.proto", "1.proto", "ä.proto", 'q".proto', "a-b.proto", "class.proto", "\n.proto"]
 )

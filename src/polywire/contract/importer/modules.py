@@ -296,8 +296,10 @@ class _Module:
         kind, found, notes = routes.of(method)
         for note in notes:
             self._note(method.place, note)
-        kind = self._use(kind)
         arguments = [f'"{route}"' for route in found]
+        if kind == "mutation" and method.option("idempotency_level") == "IDEMPOTENT":
+            arguments.append("idempotent=True")
+        self._use(kind)
         if upper_camel(python.strip("_")) != method.name:
             arguments.append(f'name="{method.name}"')
         yield f"@{kind}({', '.join(arguments)})" if arguments else f"@{kind}"

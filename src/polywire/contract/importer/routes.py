@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from polywire.contract.importer.names import field_names
 from polywire.contract.rpc_options import is_query, routes_in_comment
 from polywire.protofile import Field, FileSet, Message, Method
 from polywire.schema.types import MethodKind
@@ -80,7 +81,8 @@ class Routes:
             other = next((field for field in rest if not self._in_query(field)), None)
             if other is not None:
                 return "", f"{other.name} is no scalar, and {verb.upper()} has only the query string"
-        return _VARIABLE.sub(lambda match: f"{{{match[1]}{'*' if match[2] == '=**' else ''}}}", template), ""
+        names = field_names(message)
+        return _VARIABLE.sub(lambda match: f"{{{names[match[1]]}{'*' if match[2] == '=**' else ''}}}", template), ""
 
     def _is_scalar(self, field: Field) -> bool:
         """Whether a segment of a path can hold it."""
