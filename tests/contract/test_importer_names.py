@@ -68,6 +68,8 @@ def _set(message: Any, field: FieldDescriptor, depth: int) -> None:
     if is_message and field.message_type.GetOptions().map_entry:
         value = field.message_type.fields_by_name["value"]
         key = 7 if field.message_type.fields_by_name["key"].cpp_type != FieldDescriptor.CPPTYPE_STRING else "k"
+        if value.message_type is not None and depth == 0:
+            return
         if value.message_type is not None:
             getattr(message, field.name)[key].CopyFrom(full(value.message_type, depth - 1))
         else:
@@ -203,6 +205,11 @@ def test_a_field_of_another_name_keeps_its_place_in_a_path() -> None:
         "message E2 { string id = 1; }", "message E2 { string class = 1; }"
     )
     assert '@query("GET /v1/{class_}")' in import_files(load_texts({"a.proto": text})).modules["a_pb.py"]
+
+
+def test_an_idempotent_method_is_told_so() -> None:
+    head = 'syntax = "proto3"; message M {} service S { rpc G(M) returns (M) { option idempotency_level = IDEMPOTENT; } }'
+    assert "@mutation(idempotent=True)" in import_files(load_texts({"a.proto": head})).modules["a_pb.py"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from polywire.contract.importer.names import (
 from polywire.contract.importer.routes import Routes
 from polywire.contract.rpc_options import doc_without_routes
 from polywire.protofile import Enum, Field, File, FileSet, Message, Method, Service, load
+from polywire.protofile.resolve import all_messages
 from polywire.schema.names import lower_camel, upper_camel
 
 _INDENT = "    "
@@ -49,7 +50,7 @@ _OWN = frozenset(f"google/protobuf/{name}.proto" for name in ("timestamp", "dura
     "google/api/http.proto",
     "google/api/annotations.proto",
 }
-"""Files that need no module."""
+"""Files that need no module, unless one of their messages is sent."""
 
 
 @dataclass(slots=True)
@@ -73,13 +74,27 @@ def import_proto(paths: Sequence[Path], roots: Sequence[Path] = ()) -> Imported:
 def import_files(files: FileSet) -> Imported:
     """As `import_proto`, of files that are read."""
     found = Imported()
-    wanted = [file for file in files.files.values() if file.name not in _OWN]
+    referred = _referred(files)
+    wanted = [file for file in files.files.values() if file.name not in _OWN or file.name in referred]
     names = _Names(files, module_names(file.name for file in wanted))
     for file in wanted:
         found.modules[f"{names.modules[file.name]}.py"] = _Module(file, files, names, found.notes).text()
     if len(found.modules) > 1:
         found.modules["__init__.py"] = ""
     return found
+
+
+def _referred(files: FileSet) -> set[str]:
+    """The files with a type that is used, and that Python does not have by itself."""
+    types = set()
+    for file in files.files.values():
+        if file.name in _OWN:
+            continue
+        fields = (field for message in all_messages(file.messages) for field in message.fields)
+        types.update(files.types[id(field)] for field in fields if id(field) in files.types)
+        for service in file.services:
+            types.update(end for method in service.methods for end in files.ends[id(method)])
+    return {files.owner(name) for name in types - _NATIVE.keys() - {_EMPTY}}
 
 
 class _Names:
