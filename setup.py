@@ -24,7 +24,7 @@ EXTENSIONS = {
     "polywire.codec._protobuf": [],
     "polywire.codec._json_tokens": [],
     "polywire.wire.envelope": [],
-    "polywire.wire.websocket": [],
+    "polywire.wire.websocket": ["z"],
     "polywire.codec._json_read": [],
     "polywire.codec._json_write": [],
     "polywire.codec._parameters": [],

@@ -40,6 +40,9 @@ has_nghttp2() {
     printf '%s\n' '#include <nghttp2/nghttp2.h>' '#if NGHTTP2_VERSION_NUM < 0x013400' '#error "too old"' '#endif' \
         'int main(void) { return nghttp2_version(0) == 0; }' | compiles -lnghttp2
 }
+has_zlib() {
+    printf '%s\n' '#include <zlib.h>' 'int main(void) { return zlibVersion() == 0; }' | compiles -lz
+}
 
 # Sets `missing` (in words) and `packages` (their names on Debian and Ubuntu).
 look_around() {
@@ -63,6 +66,10 @@ look_around() {
     if ! has_compiler || ! has_nghttp2; then
         missing+=("the headers of libnghttp2, 1.52 or later")
         packages+=(libnghttp2-dev)
+    fi
+    if ! has_compiler || ! has_zlib; then
+        missing+=("the headers of zlib")
+        packages+=(zlib1g-dev)
     fi
 }
 

@@ -47,7 +47,8 @@ def setup(clone: Path, tools: dict[str, str], **environment: str) -> subprocess.
 def test_without_anything_it_names_all_that_is_missing(clone: Path) -> None:
     run = setup(clone, {})
     assert run.returncode == 1
-    for missing in ("Python 3.11 or later", "a C compiler", "libnghttp2, 1.52 or later", "sudo apt-get install"):
+    libraries = ("libnghttp2, 1.52 or later", "the headers of zlib")
+    for missing in ("Python 3.11 or later", "a C compiler", *libraries, "sudo apt-get install"):
         assert missing in run.stderr
     assert not (clone / ".venv").exists()
 

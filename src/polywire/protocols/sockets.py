@@ -111,7 +111,8 @@ class MessageSocket(ABC):
             ws.pause_until_drained()
 
     def _beat(self) -> None:
-        if self.ws.heard != self._heard:
+        # One that is paused cannot be heard; whether it takes what is queued for it is the server's to time.
+        if self.ws.heard != self._heard or self.ws.is_paused:
             self._heard = self.ws.heard
             self._missed = 0
             return

@@ -12,6 +12,7 @@ import msgspec
 
 from polywire.codec import Format, method_codec
 from polywire.errors import Internal, Unknown
+from polywire.http.websocket import Deflate
 from polywire.protocols.grpc.status import read_status
 from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON
 from polywire.protocols.rpc.framing import frame, read_prefix
@@ -22,7 +23,9 @@ from polywire.schema.types import Method
 from polywire.service.app import App
 from polywire.testing.memory import Answer, MemorySink
 from polywire.testing.streams import Event, feeding, read_events, read_lines
-from polywire.testing.websocket import SocketRefused, TestSocket, accepted_key, handshake
+from polywire.testing.websocket import KEY, SocketRefused, TestSocket, handshake
+from polywire.wire.websocket_deflate import agreed, offer
+from polywire.wire.websocket_key import accept_key
 
 Pairs = Iterable[tuple[str, str]]
 Params = Sequence[tuple[str, str]] | dict[str, str]
@@ -121,13 +124,23 @@ class TestClient:
 
     @asynccontextmanager
     async def websocket(
-        self, path: str, *, subprotocols: Sequence[str] = (), headers: Pairs = (), version: str = "1.1"
+        self,
+        path: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        headers: Pairs = (),
+        version: str = "1.1",
+        deflate: Deflate = "off",
     ) -> AsyncGenerator[TestSocket]:
         """Open a WebSocket; leaving the block is like a caller that hangs up.
 
+        deflate: offer permessage-deflate. The server need not take it up: see `deflate` of what is yielded.
         Raises SocketRefused where the server takes it up with anything but 101 (200 over HTTP/2).
         """
         method, fields = handshake(tuple(subprotocols), list(headers), version)
+        keep_context = deflate == "context_takeover"
+        if deflate != "off":
+            fields.append(("sec-websocket-extensions", offer(keep_context)))
         sink = MemorySink(method, path, fields, version=version, more=True)
         sink.tunnel = "websocket"
         self.site.on_request(self._peer, sink)
@@ -135,9 +148,10 @@ class TestClient:
         if status != (200 if version == "2" else 101):
             raise SocketRefused(await sink.answer())
         if version != "2":
-            assert sink.sent_headers["sec-websocket-accept"] == accepted_key()
+            assert sink.sent_headers["sec-websocket-accept"] == accept_key(KEY)
+        agreement = agreed(sink.sent_headers.get("sec-websocket-extensions") or "", keep_context)
         try:
-            yield TestSocket(sink, status, sink.sent_headers.get("sec-websocket-protocol"))
+            yield TestSocket(sink, status, sink.sent_headers.get("sec-websocket-protocol"), agreement)
         finally:
             sink.leave()
 

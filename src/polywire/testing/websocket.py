@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import Any
 
 import msgspec
 
 from polywire.testing.memory import Answer, MemorySink
 from polywire.wire.websocket import WebSocketEngine
+from polywire.wire.websocket_deflate import DeflateParameters
 
-KEY = base64.b64encode(b"the sample nonce").decode()
-_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+"""That of RFC 6455 §1.3."""
 _CLOSE, _PING = 8, 9
 _MOST_BYTES = 64 * 1024 * 1024
 
@@ -39,12 +38,16 @@ class TestSocket:
 
     __test__ = False
 
-    def __init__(self, sink: MemorySink, status: int, subprotocol: str | None) -> None:
+    def __init__(
+        self, sink: MemorySink, status: int, subprotocol: str | None, deflate: DeflateParameters | None
+    ) -> None:
         self.sink = sink
         self.status = status
         """101, or 200 over HTTP/2."""
         self.subprotocol = subprotocol
-        self._engine = WebSocketEngine(_MOST_BYTES, is_client=True)
+        self.deflate = deflate
+        """How messages are compressed; None: they are not."""
+        self._engine = WebSocketEngine(_MOST_BYTES, is_client=True, deflate=deflate)
         self._found: list[Any] = []
         self._closed: SocketClosed | None = None
         self._closing = False
@@ -80,6 +83,8 @@ class TestSocket:
             if not part and self.sink.closed:
                 self._closed = SocketClosed(1006, "")
             self._found = self._engine.receive_data(part)
+            while self._engine.waiting:
+                self._found += self._engine.receive_data(b"")
 
     async def receive_json(self) -> Any:
         return msgspec.json.decode(await self.receive())
@@ -112,8 +117,3 @@ def handshake(
     if version == "2":
         return "CONNECT", fields
     return "GET", [("sec-websocket-key", KEY), *fields]
-
-
-def accepted_key() -> str:
-    digest = hashlib.sha1((KEY + _GUID).encode(), usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()

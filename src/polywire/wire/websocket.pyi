@@ -1,10 +1,15 @@
 from typing import Any
 
+from polywire.wire.websocket_deflate import DeflateParameters
+
 class WebSocketEngine:
     failure: tuple[int, str] | None
     closed: bool
+    waiting: bool
     kept_bytes: int
-    def __init__(self, max_message_bytes: int, *, is_client: bool = False) -> None: ...
+    def __init__(
+        self, max_message_bytes: int, *, is_client: bool = False, deflate: DeflateParameters | None = None
+    ) -> None: ...
     def receive_data(self, data: bytes) -> list[Any]: ...
     def encode(self, message: str | bytes) -> bytes: ...
     def encode_ping(self, payload: bytes = b"") -> bytes: ...

@@ -4,68 +4,15 @@
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 import os
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    /* `at` is where in the payload `from` begins: a frame may come in pieces. */
-    static void pw_mask(uint8_t *restrict to, const uint8_t *restrict from, size_t n, const uint8_t *key, size_t at) {
-        uint8_t turned[4];
-        uint64_t wide;
-        uint32_t four;
-        size_t i = 0;
-        for (int j = 0; j < 4; j++) turned[j] = key[(at + j) & 3];
-        memcpy(&four, turned, 4);
-        wide = ((uint64_t)four << 32) | four;
-        for (; i + 8 <= n; i += 8) {
-            uint64_t part;
-            memcpy(&part, from + i, 8);
-            part ^= wide;
-            memcpy(to + i, &part, 8);
-        }
-        for (; i < n; i++) to[i] = from[i] ^ turned[i & 3];
-    }
-
-    /* The states of UTF-8 (Unicode 15, table 3-7): 0 is between two characters, 1 is wrong for good; the others say
-       which bytes may follow. */
-    enum { PW_OK, PW_BAD, PW_1, PW_2, PW_3, PW_E0, PW_ED, PW_F0, PW_F4 };
-    static int pw_utf8(int state, const uint8_t *p, size_t n) {
-        for (size_t i = 0; i < n; i++) {
-            uint8_t c = p[i];
-            switch (state) {
-            case PW_OK:
-                if (c < 0x80) break;
-                if (c >= 0xC2 && c <= 0xDF) state = PW_1;
-                else if (c == 0xE0) state = PW_E0;
-                else if (c == 0xED) state = PW_ED;
-                else if (c >= 0xE1 && c <= 0xEF) state = PW_2;
-                else if (c == 0xF0) state = PW_F0;
-                else if (c >= 0xF1 && c <= 0xF3) state = PW_3;
-                else if (c == 0xF4) state = PW_F4;
-                else return PW_BAD;
-                break;
-            case PW_1: if ((c & 0xC0) != 0x80) return PW_BAD; state = PW_OK; break;
-            case PW_2: if ((c & 0xC0) != 0x80) return PW_BAD; state = PW_1; break;
-            case PW_3: if ((c & 0xC0) != 0x80) return PW_BAD; state = PW_2; break;
-            case PW_E0: if (c < 0xA0 || c > 0xBF) return PW_BAD; state = PW_1; break;
-            case PW_ED: if (c < 0x80 || c > 0x9F) return PW_BAD; state = PW_1; break;
-            case PW_F0: if (c < 0x90 || c > 0xBF) return PW_BAD; state = PW_2; break;
-            case PW_F4: if (c < 0x80 || c > 0x8F) return PW_BAD; state = PW_2; break;
-            default: return PW_BAD;
-            }
-        }
-        return state;
-    }
-    """
-    void pw_mask(uint8_t*, const uint8_t*, size_t, const uint8_t*, size_t) noexcept nogil
-    int pw_utf8(int, const uint8_t*, size_t) noexcept nogil
-    int PW_OK, PW_BAD
+include "websocket_bytes.pxi"
+include "websocket_deflate.pxi"
 
 cdef enum:
     CONTINUATION = 0
@@ -76,9 +23,13 @@ cdef enum:
     PONG = 10
     FIN = 0x80
     RESERVED = 0x70
+    COMPRESSED = 0x40  # the first of the reserved bits, where it has been agreed (RFC 7692 §6)
     MASKED = 0x80
     MOST_CONTROL = 125
-    MOST_FRAMES = 16384  # of one message: an empty one costs its sender little and a message of them us much
+    MOST_EMPTY = 16384  # frames of one message: nothing else bounds how many follow each other
+    MOST_INFLATED = 1048576  # in one call, after which the rest waits
+    SMALLEST_DEFLATED = 64
+    LARGEST_DEFLATED = 1073741824
 
 
 @cython.final
@@ -86,29 +37,42 @@ cdef class WebSocketEngine:
     """One end of a WebSocket, from its handshake on.
 
     is_client: its frames are masked and those of its peer are not; else the other way round (§5.1).
-    max_message_bytes: a longer message is refused (1009) before any of the frame that makes it too long is kept.
+    max_message_bytes: a longer message is refused (1009) before any of the frame that makes it too long is kept; of a
+    compressed one no more than that is unpacked.
+    deflate: how messages may be compressed, as agreed in the handshake (`DeflateParameters`); None: they may not.
 
     `receive_data` gives what has come: messages as str and bytes, pings and pongs as (9, payload) and (10, payload), the
     peer's close as (8, (code, reason)), 1005 where it gave none. Nothing comes after a close. Where the peer breaks the
-    protocol, `failure` is (code, reason) from then on: what to close with (§7.4.1).
+    protocol, `failure` is (code, reason) from then on: what to close with (§7.4.1). Where `waiting`, much has been
+    unpacked and more waits: call it again with b"", in another turn.
     """
 
     cdef readonly object failure
     cdef readonly bint closed  # the peer's close has come
+    cdef readonly bint waiting
     cdef bint is_client, fin
+    cdef bint packed  # that message is compressed
+    cdef Inflater inflater
+    cdef Deflater deflater
     cdef Py_ssize_t limit
-    cdef bytes rest  # of a frame's head, or of a control frame
+    cdef Py_ssize_t inflated  # in this call
+    cdef bytes rest  # of a frame's head, or of a control frame; or what waits
     cdef bytearray message  # of the message that is not whole; None between messages
     cdef int opcode  # of that message
     cdef int utf8
-    cdef int frames
+    cdef int empty  # frames of it
     cdef uint64_t need, at  # bytes that the frame still lacks, and where in it we are
     cdef uint8_t key[4]
 
-    def __cinit__(self, Py_ssize_t max_message_bytes, *, bint is_client=False):
+    def __cinit__(self, Py_ssize_t max_message_bytes, *, bint is_client=False, object deflate=None):
+        if not 0 < max_message_bytes < 2 ** 31:
+            raise ValueError(f"max_message_bytes must be between 1 and {2 ** 31 - 1}, not {max_message_bytes}")
         self.limit = max_message_bytes
         self.is_client = is_client
         self.rest = b""
+        if deflate is not None:
+            self.inflater = inflater_for(deflate)
+            self.deflater = deflater_for(deflate)
 
     @property
     def kept_bytes(self):
@@ -121,6 +85,8 @@ cdef class WebSocketEngine:
         cdef Py_ssize_t taken
         if self.failure is not None or self.closed:
             return found
+        self.waiting = False
+        self.inflated = 0
         if self.rest:
             data = self.rest + data
             self.rest = b""
@@ -132,6 +98,10 @@ cdef class WebSocketEngine:
                 continue
             if at == PyBytes_GET_SIZE(data):
                 break
+            if self.inflated >= MOST_INFLATED:
+                self.waiting = True
+                self.rest = data[at:]
+                break
             taken = self.begin(<const uint8_t*>PyBytes_AS_STRING(data) + at, PyBytes_GET_SIZE(data) - at, found)
             if self.failure is not None or self.closed:
                 break
@@ -142,6 +112,7 @@ cdef class WebSocketEngine:
         if self.failure is not None:
             self.message = None
             self.rest = b""
+            self.need = 0
         return found
 
     cdef Py_ssize_t begin(self, const uint8_t* p, Py_ssize_t size, list found) except -1:
@@ -149,15 +120,12 @@ cdef class WebSocketEngine:
         cdef int opcode
         cdef Py_ssize_t head = 2
         cdef uint64_t length
-        cdef bint masked
-        if size < 2:
-            # What one byte shows to be wrong is told at once.
-            self.check_first(p[0])
-            return 0
-        if not self.check_first(p[0]):
+        cdef bint masked, packed
+        # What one byte shows to be wrong is told at once.
+        if not self.check_first(p[0]) or size < 2:
             return 0
         opcode = p[0] & 0x0F
-        masked = p[1] & MASKED
+        masked = (p[1] & MASKED) != 0
         length = p[1] & 0x7F
         if masked == self.is_client:
             return self.fail(1002, "a frame of the server must not be masked" if masked else "a frame is not masked")
@@ -190,26 +158,24 @@ cdef class WebSocketEngine:
                 return 0
             self.control(opcode, self.unmasked(p + head, length, masked), found)
             return head + length
-        if length > <uint64_t>self.limit or self.kept() + length > <uint64_t>self.limit:
-            return self.fail(1009, f"a message is larger than {self.limit} bytes")
+        packed = self.packed if opcode == CONTINUATION else p[0] & COMPRESSED
+        if length > self.most(packed) or self.kept() + length > self.most(packed):
+            return self.too_large()
         self.fin = p[0] & FIN
         if opcode != CONTINUATION:
             if self.fin and size >= head + <Py_ssize_t>length:
                 # The usual case: a message in one frame that is here.
-                found_one = self.unmasked(p + head, length, masked)
-                if opcode == TEXT:
-                    found_one = self.text(found_one)
-                    if found_one is None:
-                        return 0
-                found.append(found_one)
+                self.deliver(opcode, packed, self.unmasked(p + head, length, masked), found)
                 return head + length
             self.opcode = opcode
+            self.packed = packed
             self.message = bytearray()
             self.utf8 = PW_OK
-            self.frames = 0
-        self.frames += 1
-        if self.frames > MOST_FRAMES:
-            return self.fail(1009, f"a message has more than {MOST_FRAMES} frames")
+            self.empty = 0
+        if length == 0:
+            self.empty += 1
+            if self.empty > MOST_EMPTY:
+                return self.fail(1009, f"a message has more than {MOST_EMPTY} empty frames")
         self.need = length
         self.at = 0
         if length == 0:
@@ -218,7 +184,10 @@ cdef class WebSocketEngine:
 
     cdef bint check_first(self, uint8_t first) except -1:
         cdef int opcode = first & 0x0F
-        if first & RESERVED:
+        cdef int reserved = first & RESERVED
+        if reserved == COMPRESSED and self.inflater is not None and (opcode == TEXT or opcode == BINARY):
+            reserved = 0
+        if reserved:
             self.fail(1002, "a reserved bit is set")
         elif opcode > PONG or (opcode > BINARY and opcode < CLOSE):
             self.fail(1002, "an opcode is not known")
@@ -250,7 +219,7 @@ cdef class WebSocketEngine:
             pw_mask(to, p, count, self.key, self.at)
         self.at += count
         self.need -= count
-        if self.opcode == TEXT:
+        if self.opcode == TEXT and not self.packed:
             self.utf8 = pw_utf8(self.utf8, to, count)
             if self.utf8 == PW_BAD:
                 self.fail(1007, "a text is not UTF-8")
@@ -260,25 +229,36 @@ cdef class WebSocketEngine:
         return count
 
     cdef int end_frame(self, list found) except -1:
-        cdef bytes whole
-        if not self.fin:
-            return 0
-        whole = bytes(self.message)
-        self.message = None
-        if self.opcode == BINARY:
-            found.append(whole)
-            return 0
-        text = self.text(whole)
-        if text is not None:
-            found.append(text)
+        if self.fin:
+            whole = bytes(self.message)
+            self.message = None
+            self.deliver(self.opcode, self.packed, whole, found)
         return 0
 
-    cdef object text(self, bytes raw):
+    cdef int deliver(self, int opcode, bint packed, bytes payload, list found) except -1:
+        """A message that is whole."""
+        if packed:
+            payload = self.inflater.inflated(
+                <const uint8_t*>PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), self.limit
+            )
+            if payload is None:
+                return self.too_large() if self.inflater.too_large else self.fail(1007, "a message is not compressed as agreed")
+            self.inflated += PyBytes_GET_SIZE(payload)
+        if opcode == BINARY:
+            found.append(payload)
+            return 0
         try:
-            return PyUnicode_DecodeUTF8(PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw), NULL)
+            found.append(PyUnicode_DecodeUTF8(PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload), NULL))
         except UnicodeDecodeError:
             self.fail(1007, "a text is not UTF-8")
-            return None
+        return 0
+
+    cdef uint64_t most(self, bint packed) noexcept:
+        """Bytes of a message as it is sent: what cannot be compressed grows a little."""
+        return self.limit + (self.limit >> 8) + 64 if packed else self.limit
+
+    cdef int too_large(self) except -1:
+        return self.fail(1009, f"a message is larger than {self.limit} bytes")
 
     cdef bytes unmasked(self, const uint8_t* p, Py_ssize_t size, bint masked):
         cdef bytes out = PyBytes_FromStringAndSize(NULL, size)
@@ -320,10 +300,20 @@ cdef class WebSocketEngine:
         cdef const char* text
         if type(message) is str:
             text = PyUnicode_AsUTF8AndSize(message, &size)
-            return encoded(TEXT, <const uint8_t*>text, size, self.is_client)
+            return self.encode_data(TEXT, <const uint8_t*>text, size)
         if type(message) is not bytes:
             raise TypeError(f"a message is str or bytes, not {type(message).__name__}")
-        return encoded(BINARY, <const uint8_t*>PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), self.is_client)
+        return self.encode_data(BINARY, <const uint8_t*>PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message))
+
+    cdef bytes encode_data(self, int opcode, const uint8_t* p, Py_ssize_t size):
+        cdef bytes small
+        if self.deflater is not None and SMALLEST_DEFLATED <= size <= LARGEST_DEFLATED:
+            small = self.deflater.deflated(p, size)
+            # With a context the peer must see all that went into it.
+            if PyBytes_GET_SIZE(small) < size or self.deflater.keeps_context:
+                opcode |= COMPRESSED
+                return encoded(opcode, <const uint8_t*>PyBytes_AS_STRING(small), PyBytes_GET_SIZE(small), self.is_client)
+        return encoded(opcode, p, size, self.is_client)
 
     cpdef bytes encode_ping(self, bytes payload=b""):
         return self.encode_control(PING, payload)
