@@ -23,12 +23,15 @@ from polywire.http.compression import compress
 from polywire.protocols.grpc.status import status_pairs
 from polywire.protocols.rpc.framing import frame, frame_compressed
 from polywire.schema.types import Cardinality, Kind, MessageType, Type
+from polywire.wire.websocket_deflate import offer
 from tests.codec import tables, test_json, test_parameters, test_protobuf
 from tests.hostile.test_http2 import BROKEN
 from tests.protofile import cases
-from tests.wire import test_http1_refusals, test_http1_requests
+from tests.wire import test_http1_refusals, test_http1_requests, test_websocket, test_websocket_text
 from tests.wire.http2_peer import DATA, GET, HEADERS, POST, PREFACE, SETTINGS, plain
 from tests.wire.http2_peer import frame as http2_frame
+from tests.wire.websocket_peer import deflated
+from tests.wire.websocket_peer import frame as websocket_frame
 
 LONGEST_BYTES = 2048
 MOST = 80
@@ -386,6 +389,35 @@ def graphql_requests() -> Iterator[bytes]:
     yield b"\x03application/graphql-response+json, application/json;q=0.9, text/event-stream, text/html;q=0.1"
 
 
+def websocket() -> Iterator[bytes]:
+    rows = [row.wire for row in test_websocket.ROWS if len(row.wire) < LONGEST_BYTES]
+    texts = [
+        websocket_frame(1, text) for text in test_websocket_text.GOOD + [text for text, _ in test_websocket_text.BAD]
+    ]
+    for number, wire in enumerate(rows + texts):
+        yield bytes([number % 4, number % 13, 63]) + wire
+    hello = bytes.fromhex("f248cdc9c90700")
+    packed = [
+        websocket_frame(1, hello, rsv=0x40) + websocket_frame(1, bytes.fromhex("f200110000"), rsv=0x40),
+        websocket_frame(1, hello[:3], rsv=0x40, fin=False) + websocket_frame(9) + websocket_frame(0, hello[3:]),
+        websocket_frame(2, bytes.fromhex("f348cdc9c9070000"), rsv=0x40) * 2,
+        websocket_frame(2, deflated(bytes(70_000)), rsv=0x40) * 3,
+        websocket_frame(2, deflated(bytes(range(256)) * 4, 0), rsv=0x40),
+        websocket_frame(1, deflated("é".encode() * 60), rsv=0x40) + websocket_frame(8, b"\x03\xe8"),
+    ]
+    for number, wire in enumerate(packed):
+        for how in (4, 8, 12, 2 + 4, 2 + 8):
+            yield bytes([how, number, 5]) + wire
+    for wire in (b"\x81\x05Hello", b"\x01\x03Hel\x80\x02lo", b"\x89\0\x8a\0\x88\x02\x03\xe8"):
+        yield b"\x12\x01\x02" + wire
+    for field in (
+        b"permessage-deflate",
+        b'permessage-deflate; server_max_window_bits="9", x; a=b; a',
+        offer(True).encode(),
+    ):
+        yield b"\xff\0\0" + field
+
+
 MAKERS: dict[str, Maker] = {
     "compression": compression,
     "connect_query": connect_query,
@@ -409,6 +441,7 @@ MAKERS: dict[str, Maker] = {
     "ranges": ranges,
     "router": router,
     "sniff": sniff,
+    "websocket": websocket,
 }
 
 

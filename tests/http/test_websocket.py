@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from polywire import App, Service, query
 from polywire.http.exchange import Exchange
-from polywire.http.websocket import WebSocket, WebSocketLimits, accept, offered_subprotocols
+from polywire.http.websocket import Deflate, WebSocket, WebSocketLimits, accept, offered_subprotocols
 from polywire.testing import TestClient
 from polywire.testing.websocket import SocketClosed, SocketRefused
 from polywire.wire.websocket import WebSocketEngine
@@ -24,13 +26,14 @@ class Ping(Service, package="sockets"):
 
 
 class Echo:
-    def __init__(self) -> None:
+    def __init__(self, limits: WebSocketLimits = LIMITS) -> None:
+        self.limits = limits
         self.sockets: list[WebSocket] = []
         self.ends: list[tuple[int, str]] = []
 
     def __call__(self, exchange: Exchange) -> None:
         offered = offered_subprotocols(exchange)
-        ws = accept(exchange, LIMITS, self.message, self.closed, subprotocol=offered[0] if offered else None)
+        ws = accept(exchange, self.limits, self.message, self.closed, subprotocol=offered[0] if offered else None)
         if ws is not None:
             self.sockets.append(ws)
 
@@ -178,3 +181,122 @@ async def test_the_end_is_told_once_and_nothing_is_left(client: TestClient, echo
     await asyncio.sleep(0)
     assert echo.ends == [(1000, "")]
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"max_message_bytes": 0}, "max_message_bytes"),
+        ({"max_message_bytes": 2**31}, "max_message_bytes"),
+        ({"close_timeout_s": 0}, "close_timeout_s"),
+        ({"deflate": "on"}, "deflate must be one of off, no_context_takeover, context_takeover"),
+    ],
+)
+def test_limits_that_cannot_be(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        WebSocketLimits(**wrong)
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+@pytest.mark.parametrize("deflate", ["no_context_takeover", "context_takeover"])
+async def test_messages_are_compressed_where_both_want_that(
+    client: TestClient, echo: Echo, version: str, deflate: Deflate
+) -> None:
+    text = "the same again and again " * 30
+    async with client.websocket("/echo", version=version, deflate=deflate) as ws:
+        assert ws.deflate is None
+        assert "sec-websocket-extensions" not in ws.sink.sent_headers, "off unless it is asked for"
+    echo.limits = WebSocketLimits(deflate=deflate)
+    async with client.websocket("/echo", version=version) as ws:
+        assert ws.deflate is None
+    async with client.websocket("/echo", version=version, deflate=deflate) as ws:
+        assert ws.deflate is not None
+        for _ in range(2):
+            ws.send(text)
+            assert await ws.receive() == text
+        ws.send(text)
+        assert len(await ws.sink.received()) < 100
+
+
+async def test_bombs_are_unpacked_in_turns(client: TestClient, echo: Echo) -> None:
+    size = 1_000_000
+    echo.limits = WebSocketLimits(max_message_bytes=size, deflate="no_context_takeover")
+    seen: list[int] = []
+    turns = 0
+
+    def message(ws: WebSocket, message: str | bytes) -> None:
+        seen.append(turns)
+
+    echo.message = message  # type: ignore[method-assign]
+    async with client.websocket("/echo", deflate="no_context_takeover") as ws:
+        bomb = ws._engine.encode(bytes(size))
+        assert len(bomb) < 6000
+        ws.send_raw(bomb * 12)
+        while len(seen) < 12:
+            turns += 1
+            await asyncio.sleep(0)
+        assert max(seen.count(turn) for turn in seen) <= 2
+    async with client.websocket("/echo", deflate="no_context_takeover") as ws:
+        ws.send(bytes(size + 1))
+        assert await ws.closed() == (1009, "a message is larger than 1000000 bytes")
+
+
+async def test_a_fault_behind_messages_that_wait_is_told_once_they_are_taken(client: TestClient, echo: Echo) -> None:
+    def message(ws: WebSocket, message: str | bytes) -> None:
+        if message == "one":
+            ws.pause()
+        else:
+            ws.send(message)
+
+    echo.message = message  # type: ignore[method-assign]
+    engine = WebSocketEngine(1000, is_client=True)
+    async with client.websocket("/echo") as ws:
+        server = echo.sockets[0]
+        ws.send_raw(engine.encode("one") + engine.encode("two") + b"\xff\xff")
+        assert server.is_paused
+        assert server.is_open
+        server.resume()
+        assert await ws.receive() == "two"
+        assert (await ws.closed())[0] == 1002
+
+
+async def test_order_is_kept_by_who_pauses_and_resumes_within_a_message(client: TestClient, echo: Echo) -> None:
+    taken: list[str | bytes] = []
+
+    def message(ws: WebSocket, message: str | bytes) -> None:
+        ws.pause()
+        if message == "1":
+            # What has come meanwhile is behind what waits.
+            peer.send("4")
+        ws.resume()
+        taken.append(message)
+
+    echo.message = message  # type: ignore[method-assign]
+    engine = WebSocketEngine(1000, is_client=True)
+    async with client.websocket("/echo") as peer:
+        peer.send_raw(engine.encode("1") + engine.encode("2") + engine.encode("3"))
+    assert taken == ["1", "2", "3", "4"]
+
+
+async def test_a_close_that_waits_is_found_when_we_close(client: TestClient, echo: Echo) -> None:
+    engine = WebSocketEngine(1000, is_client=True)
+    echo.message = lambda ws, message: ws.pause()  # type: ignore[method-assign]
+    async with client.websocket("/echo") as ws:
+        ws.send_raw(engine.encode("one") + engine.encode("two") + engine.encode_close(1001))
+        echo.sockets[0].close(4000)
+        assert ws.sink.closed
+    assert echo.ends == [(4000, "")]
+
+
+async def test_who_fails_is_closed_with_1011(client: TestClient, echo: Echo, caplog: pytest.LogCaptureFixture) -> None:
+    def message(ws: WebSocket, message: str | bytes) -> None:
+        raise LookupError("a secret")
+
+    echo.message = message  # type: ignore[method-assign]
+    with caplog.at_level(logging.ERROR, "polywire"):
+        async with client.websocket("/echo") as ws:
+            ws.send("one")
+            assert await ws.closed() == (1011, "internal error")
+    assert echo.ends == [(1011, "internal error")]
+    assert "LookupError: a secret" in caplog.text
+    caplog.clear()

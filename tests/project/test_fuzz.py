@@ -22,6 +22,7 @@ COMPILED = [
     "json_reader",
     "parameters",
     "protobuf",
+    "websocket",
 ]
 
 
