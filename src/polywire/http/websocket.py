@@ -18,13 +18,9 @@ logger = logging.getLogger("polywire")
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
-PROTOCOL_ERROR: Final = 1002
+UNSUPPORTED_DATA: Final = 1003
 POLICY_VIOLATION: Final = 1008
-TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
-TRY_AGAIN: Final = 1013
-NO_STATUS: Final = 1005
-"""What a close without a code counts as; never sent."""
 ABNORMAL: Final = 1006
 """What the end of a connection without a close counts as; never sent."""
 
@@ -43,8 +39,8 @@ class WebSocketLimits:
     max_message_bytes: a longer message closes it with 1009; at most 2^31-1.
     close_timeout_s: seconds that the peer is given to answer a close, and then to end the connection.
     deflate: what permessage-deflate (RFC 7692) is agreed to, where a client offers it. With `context_takeover` messages
-    refer to those before them; that saves bytes and costs 45 kB for each connection (of a client that cannot limit its
-    window, 75 kB), where `no_context_takeover` costs nothing.
+    refer to those before them; that saves bytes and costs 50 kB for each connection (of a client that cannot limit its
+    window, 80 kB), where `no_context_takeover` costs nothing.
 
     Raises ValueError for what cannot be.
     """

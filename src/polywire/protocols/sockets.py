@@ -8,7 +8,7 @@ from time import monotonic_ns
 from typing import Any, Protocol
 
 from polywire.http.exchange import Exchange
-from polywire.http.websocket import GOING_AWAY, WebSocket, WebSocketLimits, accept
+from polywire.http.websocket import GOING_AWAY, UNSUPPORTED_DATA, WebSocket, WebSocketLimits, accept
 from polywire.request_id import request_id
 from polywire.runtime.metadata import Metadata
 from polywire.runtime.runtime import Runtime
@@ -95,7 +95,7 @@ class MessageSocket(ABC):
 
     def on_binary(self, data: bytes) -> None:
         """By default none is expected."""
-        self.ws.close(1003, "messages are text")
+        self.ws.close(UNSUPPORTED_DATA, "messages are text")
 
     def go_away(self) -> None:
         """The server is going: say so, and let what runs end."""

@@ -5,14 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import os
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-def new_key() -> str:
-    """A client's Sec-WebSocket-Key."""
-    return base64.b64encode(os.urandom(16)).decode()
 
 
 def is_key(key: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from polywire.errors import InvalidArgument, MalformedInput, NotFound, ResourceExhausted, RpcError
 from polywire.http.exchange import Exchange
+from polywire.http.websocket import POLICY_VIOLATION
 from polywire.protocols.parameters import with_parameters
 from polywire.protocols.sockets import MOST_CALLS, TOO_MANY_CALLS, MessageSocket, SocketCarrier
 from polywire.protocols.trpc.errors import error_shape
@@ -68,7 +69,7 @@ class TrpcSocket(MessageSocket):
     def begin(self) -> None:
         self._awaits_parameters = "connectionParams=1" in self.exchange.query.split("&")
         if self.accept() and self._awaits_parameters:
-            self.await_first(_FIRST_MESSAGE_S, 1008, "no connection parameters came")
+            self.await_first(_FIRST_MESSAGE_S, POLICY_VIOLATION, "no connection parameters came")
 
     def go_away(self) -> None:
         # The client opens another socket and moves there; this one goes on until it has.
@@ -113,7 +114,7 @@ class TrpcSocket(MessageSocket):
 
     def _refuse_connection(self, error: RpcError) -> None:
         self._tell_error(None, error, None)
-        self.ws.close(1008, "the connection parameters are refused")
+        self.ws.close(POLICY_VIOLATION, "the connection parameters are refused")
 
     def _take(self, raw: str | msgspec.Raw) -> None:
         try:

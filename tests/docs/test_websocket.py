@@ -1,0 +1,23 @@
+"""The tables of docs/websocket.md say what the code says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from polywire.http import websocket
+from polywire.protocols.graphql import sockets as graphql
+from tests.docs.pages import ROOT, table
+
+PAGE = ROOT / "docs" / "websocket.md"
+OF_THE_ENGINE = {1002, 1007, 1009}
+
+
+def test_close_codes() -> None:
+    told = [int(code.strip("`")) for code, *_ in table(PAGE, "close codes")]
+    found = {value for module in (websocket, graphql) for value in vars(module).values() if type(value) is int}
+    assert told == sorted({code for code in found if 1000 < code < 5000} | OF_THE_ENGINE)
+
+
+def test_limits() -> None:
+    told = [(name.strip("`"), default.strip("`")) for name, default, _ in table(PAGE, "limits")]
+    assert told == [(field.name, repr(field.default)) for field in dataclasses.fields(websocket.WebSocketLimits)]
