@@ -208,7 +208,9 @@ def test_a_field_of_another_name_keeps_its_place_in_a_path() -> None:
 
 
 def test_an_idempotent_method_is_told_so() -> None:
-    head = 'syntax = "proto3"; message M {} service S { rpc G(M) returns (M) { option idempotency_level = IDEMPOTENT; } }'
+    head = (
+        'syntax = "proto3"; message M {} service S { rpc G(M) returns (M) { option idempotency_level = IDEMPOTENT; } }'
+    )
     assert "@mutation(idempotent=True)" in import_files(load_texts({"a.proto": head})).modules["a_pb.py"]
 
 

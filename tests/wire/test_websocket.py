@@ -269,4 +269,3 @@ def test_nothing_is_kept_of_a_message_that_is_refused() -> None:
     assert engine.failure is not None
     assert engine.kept_bytes == 0
     assert engine.receive_data(frame(TEXT, b"a")) == []
-

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from polywire.contract.importer.routes import routes_of
+from polywire.contract.importer.routes import Routes
 from polywire.contract.python_places import PythonPlaces
 from polywire.protofile import FileSet, Message
 from polywire.schema.names import snake
@@ -92,9 +92,10 @@ def lint_protos(files: FileSet) -> list[Finding]:
 def _file(files: FileSet, name: str) -> Iterator[Finding]:
     file = files.files[name]
     for service in file.services:
+        taken = Routes(files)
         for method in service.methods:
             place, subject = str(method.place), f"{service.full_name}/{method.name}"
-            routes, _ = routes_of(method, files)
+            _, routes, _ = taken.of(method)
             found = [_path(route.partition(" ")[2], place, subject) for route in dict.fromkeys(routes)]
             is_get = any(route.startswith("GET ") for route in routes)
             if (is_get or method.option("idempotency_level") == "NO_SIDE_EFFECTS") and (word := _effect(method.name)):

@@ -86,7 +86,7 @@ def import_files(files: FileSet) -> Imported:
 
 def _referred(files: FileSet) -> set[str]:
     """The files with a type that is used, and that Python does not have by itself."""
-    types = set()
+    types: set[str] = set()
     for file in files.files.values():
         if file.name in _OWN:
             continue

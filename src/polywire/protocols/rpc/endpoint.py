@@ -67,7 +67,7 @@ class EnvelopedEndpoint(ABC):
     def read_timeout(text: str, /) -> float:
         """Seconds of a time-out as it was sent. Raises InvalidArgument."""
 
-    def check_version(self, version: str | None) -> None:
+    def check_version(self, version: str | None) -> None:  # noqa: B027 -- most have no version
         """Raises InvalidArgument for the value of `version_field` where it will not do."""
 
     def serve(self, exchange: Exchange) -> None:
