@@ -22,9 +22,18 @@ def test_a_line_to_copy_for_each_protocol(project: Path) -> None:
     assert told["user.UserService:"] == "CreateUser, GetUser, Search"
     assert told["REST"] == "curl http://127.0.0.1:8000/v1/users/42"
     assert told["gRPC"] == """grpcurl -plaintext -d '{"id": 42}' 127.0.0.1:8000 user.UserService/GetUser"""
+    body = """-H 'content-type: application/json' -d '{"id": 42}'"""
+    assert told["Connect"] == f"curl http://127.0.0.1:8000/user.UserService/GetUser {body}"
+    assert told["tRPC"] == "curl 'http://127.0.0.1:8000/trpc/user.getUser?input=%7B%22id%22:42%7D'"
+    assert told["GraphQL"] == "http://127.0.0.1:8000/graphql"
     assert told["Docs"] == "http://127.0.0.1:8000/docs"
     assert told["Health"] == "http://127.0.0.1:8000/health"
     assert told["Metrics"] == "http://127.0.0.1:8000/metrics"
+
+
+def test_what_answers_nowhere_has_no_line(project: Path) -> None:
+    labels = {line.split(None, 1)[0] for line in text(trpc=None, graphql=None).splitlines() if line.strip()}
+    assert not labels & {"tRPC", "GraphQL"}
 
 
 def test_workers_are_counted(project: Path) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 from polywire.cli.terminal import BOLD, CYAN, DIM, GREEN, paint
 from polywire.contract.examples import Examples, NoExampleError
+from polywire.contract.trpc import procedures
 from polywire.schema.types import Method, MethodKind, Route, ServiceType, Shape
 
 
@@ -25,10 +26,13 @@ def banner(
     what: str = "",
     workers: int = 1,
     color: bool = False,
+    trpc: str | None = "/trpc",
+    graphql: str | None = "/graphql",
 ) -> str:
     """The text, several lines. what: the application as it was named; tls: a certificate is given.
 
-    client_certificate: callers must show one. uds: a Unix socket, instead of host and port.
+    client_certificate: callers must show one. uds: a Unix socket, instead of host and port. trpc, graphql: where those
+    answer; None: nowhere.
     """
     services = list(services)
     way = _Way.to(authority(host, port), uds, tls=tls, client_certificate=client_certificate)
@@ -44,8 +48,9 @@ def banner(
         ],
         "",
     ]
-    rows = [*_calls(services, way)]
+    rows = [*_calls(services, way, trpc)]
     if uds is None:
+        rows += [("GraphQL", url + graphql)] if graphql is not None else []
         rows += [("Docs", f"{url}/docs"), ("Health", f"{url}/health"), ("Metrics", f"{url}/metrics")]
     else:  # which no browser opens
         rows += [(name.title(), _command([*way.curl, f"{url}/{name}"])) for name in ("health", "metrics")]
@@ -76,16 +81,25 @@ class _Way:
         return cls(f"{scheme}://{'localhost' if uds else where}", tuple(curl), tuple(grpcurl), uds or where)
 
 
-def _calls(services: list[ServiceType], way: _Way) -> Iterator[tuple[str, str]]:
+def _calls(services: list[ServiceType], way: _Way, trpc: str | None) -> Iterator[tuple[str, str]]:
     methods = sorted((method for service in services for method in service.methods), key=_rank)
     for method, example in _with_examples([method for method in methods if method.routes], Examples()):
         yield "REST", rest_call(method, method.routes[0], example, way.url, way.curl)
-        # The same method over both protocols shows best what is meant.
+        # The same method over every protocol shows best what is meant.
         methods.insert(0, method)
         break
     for method, example in _with_examples(methods, Examples(proto=True)):
         yield "gRPC", grpc_call(method, example, way.target, way.grpcurl)
         break
+    unary = [method for method in methods if method.shape is Shape.UNARY]
+    for method, example in _with_examples(unary, Examples(proto=True)):
+        yield "Connect", _post(f"{way.url}/{method.full_name}", example, way.curl)
+        break
+    if trpc is not None:
+        names = {method: name for name, method in procedures(services).items()}
+        for method, example in _with_examples(unary, Examples()):
+            yield "tRPC", _trpc_call(method, example, f"{way.url}{trpc}/{names[method]}", way.curl)
+            break
 
 
 def _rank(method: Method) -> tuple[bool, bool]:
@@ -114,10 +128,21 @@ def rest_call(method: Method, route: Route, example: dict[str, Any], url: str, w
         query = {name: value for name, value in example.items() if name in required}
         target = url + path + (f"?{urlencode(query, doseq=True)}" if query else "")
         return _command([*words, *([] if route.verb == "GET" else ["-X", route.verb]), target])
-    body = json.dumps(example, ensure_ascii=False)
     if route.verb != "POST":
         words += ["-X", route.verb]
-    return _command([*words, url + path, "-H", "content-type: application/json", "-d", body])
+    return _post(url + path, example, words)
+
+
+def _post(url: str, example: dict[str, Any], words: Sequence[str]) -> str:
+    body = json.dumps(example, ensure_ascii=False)
+    return _command([*words, url, "-H", "content-type: application/json", "-d", body])
+
+
+def _trpc_call(method: Method, example: dict[str, Any], url: str, words: Sequence[str]) -> str:
+    if method.kind is not MethodKind.QUERY:
+        return _post(url, example, words)
+    asked = json.dumps(example, ensure_ascii=False, separators=(",", ":"))
+    return _command([*words, f"{url}?input={quote(asked, safe=':,')}" if example else url])
 
 
 def grpc_call(method: Method, example: dict[str, Any], where: str, words: Sequence[str]) -> str:

@@ -281,6 +281,8 @@ def _banner(app: App, target: str | None, options: ServeOptions, server: Server)
             uds=options.uds,
             what=Path(target).name if target else "the demo, atlas",
             workers=options.workers,
+            trpc=app.trpc.path,
+            graphql=app.graphql.path,
             color=wants_color(sys.stderr),
         )
     except Exception:  # a greeting is not worth a server that does not start
