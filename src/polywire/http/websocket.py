@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
@@ -75,13 +75,15 @@ def accept(
     on_closed: OnClosed,
     *,
     subprotocol: str | None = None,
+    fields: Iterable[tuple[str, str]] = (),
 ) -> WebSocket | None:
     """Take up the tunnel that an exchange asks for; None: the handshake was wrong, and has been answered.
 
     on_message(ws, message): each message, within the read that brought it. on_closed(ws, code, reason): once, however
     it ends: the peer's code, ours where the peer broke the protocol, 1006 where it left without a close.
+    fields: further ones of the handshake's answer.
     """
-    fields = [] if subprotocol is None else [("sec-websocket-protocol", subprotocol)]
+    fields = [*fields] if subprotocol is None else [*fields, ("sec-websocket-protocol", subprotocol)]
     if exchange.headers.get("sec-websocket-version") != "13":
         _refuse(exchange, 426, "this server speaks version 13 of WebSocket", [("sec-websocket-version", "13")])
         return None

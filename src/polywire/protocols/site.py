@@ -16,6 +16,7 @@ from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.files import FileServer
 from polywire.protocols.graphql.server import GraphqlServer
 from polywire.protocols.grpc.server import GrpcServer
+from polywire.protocols.mounts import MountServer
 from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
@@ -76,6 +77,7 @@ class Site:
         self._operations = Operations(self.health, self.metrics)
         for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():
             self.add_endpoint("GET", path, endpoint)
+        self._mounts = tuple(MountServer(mount, self.runtime) for mount in app.mounts)
         self._files = [FileServer(route, self.runtime.pool) for route in app.file_routes]
         for files in self._files:
             self.add_endpoint("GET", files.route.template, files)
@@ -106,6 +108,8 @@ class Site:
         await run_hooks(self.app.start_hooks)
         for files in self._files:
             files.check()
+        for mount in self._mounts:
+            await mount.start()
 
     async def stop(self) -> None:
         """Cancel the calls that are left, then run the app's stop hooks, the last registered first.
@@ -113,6 +117,8 @@ class Site:
         All of them run; the first error is raised at the end.
         """
         await self.runtime.stop()
+        for mount in self._mounts:
+            await mount.stop()
         for files in self._files:
             await files.close()
         # Checks that are under way look at what the hooks are about to close.
@@ -126,8 +132,8 @@ class Site:
 
     @property
     def open_calls(self) -> int:
-        """Calls whose handlers have not ended yet."""
-        return len(self.runtime.suspended)
+        """Calls whose handlers have not ended yet, and requests of what is mounted."""
+        return len(self.runtime.suspended) + sum(mount.open_requests for mount in self._mounts)
 
     def on_request(self, peer: Peer, sink: Sink) -> None:
         """Take one request from an engine; `peer` is the connection's."""
@@ -138,6 +144,8 @@ class Site:
             if origin is None:
                 exchange.origin_fields = self._unasked
             elif not self._origins.admits(exchange, origin):
+                return
+            if self._mounts and self._mounted(exchange):
                 return
             content_type = headers.get("content-type")
             if content_type is not None:
@@ -167,6 +175,16 @@ class Site:
             respond_error(exchange, error)
         except Exception:
             self._broken(exchange)
+
+    def _mounted(self, exchange: Exchange) -> bool:
+        """Whether it is for something mounted, which then has it."""
+        for mount in self._mounts:
+            if mount.takes(exchange.path):
+                if exchange.headers.get("origin") is None and exchange.method not in SAFE and is_sent_across(exchange):
+                    raise CrossOrigin
+                mount(exchange)
+                return True
+        return False
 
     def on_refused(self, peer: Peer, sink: Sink, status: int, body_bytes: int) -> None:
         """Count a request that the engine has answered by itself, and tell the observers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from time import monotonic_ns
 from typing import Any, Protocol
 
@@ -64,10 +65,10 @@ class MessageSocket(ABC):
         self._heard = 0
         self._missed = 0
 
-    def accept(self, subprotocol: str | None = None) -> bool:
+    def accept(self, subprotocol: str | None = None, fields: Iterable[tuple[str, str]] = ()) -> bool:
         """Take the socket up; False: the handshake was wrong, and has been answered."""
         limits = WebSocketLimits(max_message_bytes=self.runtime.app.max_request_bytes)
-        ws = accept(self.exchange, limits, self._message, self._closed, subprotocol=subprotocol)
+        ws = accept(self.exchange, limits, self._message, self._closed, subprotocol=subprotocol, fields=fields)
         if ws is None:
             return False
         self.ws = ws

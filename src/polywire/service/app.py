@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -60,6 +60,19 @@ class FileRoute:
     @property
     def template(self) -> str:
         return f"{self.path}/{{path*}}"
+
+
+AsgiApp = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
+"""`async def app(scope, receive, send)`: an application of ASGI 3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """An ASGI application beneath a path."""
+
+    path: str
+    """Without a slash at its end."""
+    app: AsgiApp
 
 
 class App:
@@ -139,6 +152,7 @@ class App:
         self.stop_hooks: list[Callable[[], Any]] = []
         self.checks: dict[str, HealthCheck] = {}
         self.file_routes: list[FileRoute] = []
+        self.mounts: list[Mount] = []
 
     def on_start(self, function: Hook, /) -> Hook:
         """Decorates what runs before anything is served, in order, sync or async; an error stops the start."""
@@ -172,6 +186,26 @@ class App:
         if route_key(route) in taken or any(other.path == path for other in self.file_routes):
             raise SchemaError(place, f"the route 'GET {route.template}' is taken already", "change one path")
         self.file_routes.append(FileRoute(path, os.fspath(directory), trusted))
+
+    def mount(self, path: str, app: AsgiApp) -> None:
+        """Let an ASGI application answer everything beneath a path: HTTP, WebSockets, and its start and end (lifespan).
+
+        It goes before every route of ours. No interceptor is asked and no limit of ours but those of connections and
+        origins holds: requests stream into the application as it reads them. It sees the whole path, with the mount's
+        as `root_path`. When the peer leaves it is told (`http.disconnect`), not cancelled.
+
+        path: `/socket.io`. Raises SchemaError for a path that is none or is mounted, TypeError for what is no
+        application.
+        """
+        place = f"App.mount({path!r})"
+        path = path.rstrip("/")
+        if not path or parse_route(f"GET {path}", MethodKind.QUERY, place).parameters:
+            raise SchemaError(place, "the path has a parameter, or is empty", 'write it like "/socket.io"')
+        if not callable(app):
+            raise TypeError(f"{place}: {app!r} is no ASGI application")
+        if any(other.path == path for other in self.mounts):
+            raise SchemaError(place, "something is mounted there", "change one path")
+        self.mounts.append(Mount(path, app))
 
     def check(self, name: str, *, timeout_s: float = 2.0) -> Callable[[Hook], Hook]:
         """Decorates a health check: sync or async, healthy unless it raises.

@@ -144,7 +144,11 @@ class TestClient:
         sink = MemorySink(method, path, fields, version=version, more=True)
         sink.tunnel = "websocket"
         self.site.on_request(self._peer, sink)
-        status = sink.status
+        try:
+            status = await sink.headed()
+        except BaseException:
+            sink.leave()
+            raise
         if status != (200 if version == "2" else 101):
             raise SocketRefused(await sink.answer())
         if version != "2":

@@ -111,6 +111,7 @@ class MemorySink:
             return
         self._answer.status = status
         self._answer.headers = headers
+        self._news.set()
 
     def send_data(self, data: bytes) -> bool:
         if self.closed:
@@ -155,6 +156,15 @@ class MemorySink:
         Its body lacks what `received` has taken. May be awaited again, also after a cancellation.
         """
         return await asyncio.shield(self._done)
+
+    async def headed(self) -> int:
+        """Wait for the head of the answer; its status. Raises ConnectionResetError if the exchange is broken off."""
+        while not self._answer.status:
+            if self.closed:
+                await self.answer()
+            self._news.clear()
+            await self._news.wait()
+        return self._answer.status
 
     async def received(self) -> bytes:
         """Wait for body bytes and take those that came; b"" once the answer is complete."""
