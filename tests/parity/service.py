@@ -175,4 +175,4 @@ async def authenticate(call: Call, proceed: Invoke) -> object:
 
 def make_app() -> tuple[App, Probe]:
     probe = Probe()
-    return App(probe, interceptors=[authenticate], max_request_bytes=LIMIT), probe
+    return App(probe, interceptors=[authenticate], max_request_bytes=LIMIT, sse_retry_s=None), probe

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from polywire import App, DeadlineExceeded, Service, query
+from polywire import App, DeadlineExceeded, SchemaError, Service, Tracked, query
 from polywire.errors import IDLE, MALFORMED, NOT_ACCEPTABLE
 from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON, accepted_stream
 from polywire.testing import TestClient
@@ -25,7 +25,7 @@ def service() -> Ticks:
 
 @pytest.fixture
 async def client(service: Ticks) -> AsyncIterator[TestClient]:
-    app = App(service, interceptors=[authenticate], max_request_bytes=LIMIT)
+    app = App(service, interceptors=[authenticate], max_request_bytes=LIMIT, sse_retry_s=None)
     async with TestClient(app) as client:
         yield client
         assert client.site.open_calls == 0
@@ -158,7 +158,7 @@ async def test_a_failure_is_an_event(client: TestClient, kind: str, id: str) -> 
 
 
 async def test_heartbeats_keep_a_silent_stream_alive(service: Ticks) -> None:
-    async with TestClient(App(service, heartbeat_s=0.002)) as client:
+    async with TestClient(App(service, heartbeat_s=0.002, sse_retry_s=None)) as client:
         sink = client.open("GET", "/before", headers=EVENTS)
         assert sink._answer.status == 0
         assert await sink.received() == COMMENT, "with the head, though no item has come"
@@ -323,3 +323,41 @@ async def test_stopping_ends_the_stream_properly(service: Ticks) -> None:
         sink = client.open("GET", "/waits")
     first, last = lines((await sink.answer()).body)
     assert (first["number"], last["error"]["code"]) == (1, "UNAVAILABLE")
+
+
+async def test_browsers_are_told_when_to_come_back(service: Ticks) -> None:
+    async with TestClient(App(service, sse_retry_s=2.0)) as client:
+        bodies = [(await client.get("/ticks/1", headers=EVENTS)).text for _ in range(20)]
+        as_lines = (await client.get("/ticks/1")).text
+    waits = {int(body.removeprefix("retry: ").partition("\n")[0]) for body in bodies}
+    assert len(waits) > 1, "not all at once"
+    assert all(1000 <= wait <= 3000 for wait in waits)
+    assert "retry" not in as_lines
+
+
+class Stocks(Service, package="stocks"):
+    @query("GET /api/stock-updates", event="stock-update")
+    async def updates(self) -> AsyncIterator[Tracked[str]]:
+        yield Tracked("7", "ACME")
+
+
+async def test_events_with_a_name() -> None:
+    async with TestClient(App(Stocks(), sse_retry_s=None)) as client:
+        answer = await client.get("/api/stock-updates", headers=EVENTS)
+    first = answer.text.partition("\n\n")[0]
+    assert first == 'event: stock-update\nid: 7\ndata: "ACME"'
+
+
+@pytest.mark.parametrize("event", ["", "a\nb", "end", "failure", "error", "open"])
+def test_names_that_events_cannot_have(event: str) -> None:
+    with pytest.raises(SchemaError, match="no name for events"):
+        query("GET /x", event=event)
+
+
+def test_a_single_answer_is_no_event() -> None:
+    with pytest.raises(SchemaError, match="event= is for streams"):
+
+        class One(Service, package="stocks"):
+            @query("GET /x", event="x")
+            async def x(self) -> str:
+                return ""

@@ -24,7 +24,7 @@ def service() -> Ticks:
 
 @pytest.fixture
 async def client(service: Ticks) -> AsyncIterator[TestClient]:
-    app = App(service, interceptors=[authenticate], max_request_bytes=LIMIT)
+    app = App(service, interceptors=[authenticate], max_request_bytes=LIMIT, sse_retry_s=None)
     async with TestClient(app) as client:
         yield client
         assert client.site.open_calls == 0

@@ -262,6 +262,8 @@ class Method:
     """The message of which this is a field in GraphQL; None: a method that is called."""
     batched: bool = False
     """A resolver that takes a list of messages, and gives a list with the field of each, in their order."""
+    event: str | None = None
+    """The name of a stream's events over SSE; None: they have none."""
 
     @property
     def full_name(self) -> str:

@@ -86,6 +86,8 @@ class App:
     stream_idle_s: seconds a stream may stand still, no message going either way, where its method does not say; then
     it ends as DEADLINE_EXCEEDED. None: for ever.
     heartbeat_s: seconds of silence after which a stream over SSE gets a comment, so that no proxy cuts it.
+    sse_retry_s: seconds that browsers are told to wait before they come back to an event stream that was cut off, half
+    as much more or less at random; None: they choose.
     max_request_bytes: the largest message taken, after decompression; 4 MiB by default, as in gRPC.
     max_pending_bytes: of messages that have begun and are not whole, in all calls of a process together; a call that
     would take more ends as UNAVAILABLE (OVERLOADED). 128 MiB by default.
@@ -108,6 +110,7 @@ class App:
         default_deadline_s: float | None = 30.0,
         stream_idle_s: float | None = None,
         heartbeat_s: float = 15.0,
+        sse_retry_s: float | None = 3.0,
         max_request_bytes: int = 4 * 1024 * 1024,
         max_pending_bytes: int = 128 * 1024 * 1024,
         thread_pool_size: int = 32,
@@ -126,6 +129,7 @@ class App:
         self.default_deadline_s = default_deadline_s
         self.stream_idle_s = stream_idle_s
         self.heartbeat_s = heartbeat_s
+        self.sse_retry_s = sse_retry_s
         self.max_request_bytes = max_request_bytes
         self.max_pending_bytes = max_pending_bytes
         self.thread_pool_size = thread_pool_size
@@ -140,6 +144,8 @@ class App:
         if stream_idle_s is not None:
             _check_above_zero("stream_idle_s", stream_idle_s)
         _check_above_zero("heartbeat_s", heartbeat_s)
+        if sse_retry_s is not None:
+            _check_above_zero("sse_retry_s", sse_retry_s)
         _check_above_zero("max_request_bytes", max_request_bytes)
         _check_above_zero("max_pending_bytes", max_pending_bytes)
         _check_above_zero("thread_pool_size", thread_pool_size)

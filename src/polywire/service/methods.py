@@ -81,6 +81,8 @@ def read_method(
         raise SchemaError(where, "status=204 has no body, and the method returns something", "return None")
     if operation.idle_s is not None and shape is Shape.UNARY:
         raise SchemaError(where, "idle_s is for streams", "limit a single answer by deadline_s")
+    if operation.event is not None and not streams_out:
+        raise SchemaError(where, "event= is for streams", "leave it out of a single answer")
     if operation.idempotent and shape is not Shape.UNARY:
         raise SchemaError(where, "idempotent=True needs one request and one answer", "leave it out of a stream")
     if shape.client_streaming and operation.routes and operation.kind is MethodKind.QUERY:
@@ -122,6 +124,7 @@ def read_method(
         operation.graphql or lower_camel(python_name.strip("_") if operation.name is None else name),
         parent,
         batched,
+        operation.event,
     )
 
 

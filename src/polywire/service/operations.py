@@ -16,6 +16,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 OnDisconnect = Literal["cancel", "finish"]
 
 _GRAPHQL_NAME: Final = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
+_OUR_EVENTS: Final = frozenset({"", "end", "failure", "error", "open"})
+"""How a stream over SSE ends, and what EventSource tells of itself."""
 OPERATION: Final = "__polywire_operation__"
 
 
@@ -32,6 +34,7 @@ class Operation:
     idle_s: float | None
     on_disconnect: str
     graphql: str | None
+    event: str | None = None
     resolves: type[Message] | None = None
 
 
@@ -46,6 +49,7 @@ def query(
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
     graphql: str | None = None,
+    event: str | None = None,
 ) -> Callable[[F], F]: ...
 def query(
     *routes: Any,
@@ -55,6 +59,7 @@ def query(
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
     graphql: str | None = None,
+    event: str | None = None,
 ) -> Any:
     """Offers a method that changes nothing: it may be a GET, be cached and be retried.
 
@@ -69,10 +74,12 @@ def query(
     DEADLINE_EXCEEDED; held to half as much again. Default: the app's.
     on_disconnect: "cancel" stops the method when its caller leaves, "finish" lets it run on.
     graphql: the name of its field in GraphQL; default: `get_user` is `getUser`.
+    event: of a stream: the name of its events over SSE, which EventSource hands to the listeners of that name;
+    default: none, for `onmessage`.
 
     Raises SchemaError, at the latest when the class is defined.
     """
-    return _decorate(routes, MethodKind.QUERY, name, status, False, deadline_s, idle_s, on_disconnect, graphql)
+    return _decorate(routes, MethodKind.QUERY, name, status, False, deadline_s, idle_s, on_disconnect, graphql, event)
 
 
 @overload
@@ -87,6 +94,7 @@ def mutation(
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
     graphql: str | None = None,
+    event: str | None = None,
 ) -> Callable[[F], F]: ...
 def mutation(
     *routes: Any,
@@ -97,12 +105,15 @@ def mutation(
     idle_s: float | None = None,
     on_disconnect: OnDisconnect = "cancel",
     graphql: str | None = None,
+    event: str | None = None,
 ) -> Any:
     """Offers a method that may change something. As `query`, with POST, PUT, PATCH or DELETE, and:
 
     idempotent: noted in the method's table; no protocol reads idempotency keys yet.
     """
-    return _decorate(routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql)
+    return _decorate(
+        routes, MethodKind.MUTATION, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql, event
+    )
 
 
 def _decorate(
@@ -115,6 +126,7 @@ def _decorate(
     idle_s: float | None,
     on_disconnect: str,
     graphql: str | None,
+    event: str | None,
 ) -> Any:
     function = None
     if len(routes) == 1 and not isinstance(routes[0], str):
@@ -122,7 +134,7 @@ def _decorate(
     place = f"@{kind.value}"
     note = _noting(
         place,
-        _operation(place, routes, kind, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql),
+        _operation(place, routes, kind, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql, event),
     )
     return note if function is None else note(function)
 
@@ -138,6 +150,7 @@ def _operation(
     idle_s: float | None,
     on_disconnect: str,
     graphql: str | None,
+    event: str | None = None,
 ) -> Operation:
     for route in routes:
         if not isinstance(route, str):
@@ -154,7 +167,9 @@ def _operation(
         )
     if graphql is not None and not _GRAPHQL_NAME.fullmatch(graphql):
         raise SchemaError(place, f"graphql={graphql!r} is no name for a field", 'write it like graphql="user"')
-    return Operation(kind, routes, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql)
+    if event is not None and (not event.isprintable() or event in _OUR_EVENTS):
+        raise SchemaError(place, f"event={event!r} is no name for events", "write one line that is none of ours")
+    return Operation(kind, routes, name, status, idempotent, deadline_s, idle_s, on_disconnect, graphql, event)
 
 
 def resolve(parent: type[Message], *, graphql: str | None = None, deadline_s: float | None = None) -> Callable[[F], F]:

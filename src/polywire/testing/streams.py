@@ -45,7 +45,7 @@ async def read_events(sink: MemorySink) -> AsyncGenerator[Event, None]:
     async for block in _split(sink, b"\n\n"):
         lines = [line for line in block.decode().split("\n") if not line.startswith(":")]
         fields = dict(line.split(": ", 1) for line in lines)
-        if not fields:
+        if "data" not in fields:
             continue
         value = msgspec.json.decode(fields["data"])
         name = fields.get("event")

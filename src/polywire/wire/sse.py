@@ -14,3 +14,8 @@ def event(data: bytes, *, name: str | None = None, id: str | None = None) -> byt
     if id is not None:
         head = f"{head}id: {id}\n"
     return b"%sdata: %s\n\n" % (head.encode(), data)
+
+
+def retry(seconds: float) -> bytes:
+    """Tell the browser how long to wait before it connects again."""
+    return b"retry: %d\n\n" % round(seconds * 1000)

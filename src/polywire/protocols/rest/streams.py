@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from random import uniform
 from typing import Any
 
 from polywire.codec import Format, method_codec
@@ -58,12 +59,13 @@ class ClientStreamRoute(RestRoute):
 class ServerStreamRoute(RestRoute):
     """A route whose answer is a stream. `call.state` is a `Streaming` once the call runs."""
 
-    __slots__ = ("_emit", "_method_input")
+    __slots__ = ("_emit", "_event", "_method_input")
 
     def __init__(self, runtime: Runtime, binding: Binding, method: Method, route: Route) -> None:
         super().__init__(runtime, binding, method, route)
         self._status = method.status or 200
         self._emit = self._send
+        self._event = method.event
         codec = method_codec(method, Format.PLAIN_JSON)
         self._method_input = codec.decode_input if method.shape.client_streaming else None
 
@@ -90,7 +92,7 @@ class ServerStreamRoute(RestRoute):
     def _launch(self, call: Call) -> None:
         exchange: Exchange = call.state
         form = accepted_stream(exchange.headers.get("accept") or "*/*") or NDJSON
-        call.state = streaming = Streaming(exchange, self._status, form)
+        call.state = streaming = Streaming(exchange, self._status, form, self._runtime.app.sse_retry_s)
         call.send_head = streaming.start
         self._runtime.dispatch_stream(call, self._emit, streaming.drained, self._done)
         if call.answered:
@@ -112,7 +114,7 @@ class ServerStreamRoute(RestRoute):
             streaming.start(call)
         streaming.silent = False
         if streaming.form == EVENT_STREAM:
-            return streaming.exchange.write(sse.event(value, id=id))
+            return streaming.exchange.write(sse.event(value, name=self._event, id=id))
         return streaming.exchange.write(value + b"\n")
 
     def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
@@ -134,11 +136,12 @@ class ServerStreamRoute(RestRoute):
 class Streaming(Outgoing):
     """A stream over REST on its way, and whether it has been silent since it was last looked at."""
 
-    __slots__ = ("_status", "form", "silent")
+    __slots__ = ("_retry_s", "_status", "form", "silent")
 
-    def __init__(self, exchange: Exchange, status: int, form: str) -> None:
+    def __init__(self, exchange: Exchange, status: int, form: str, retry_s: float | None) -> None:
         super().__init__(exchange)
         self._status = status
+        self._retry_s = retry_s
         self.form = form
         self.silent = False
 
@@ -147,6 +150,9 @@ class Streaming(Outgoing):
         if not self.started:
             self.started = True
             self.exchange.start(self._status, _BLOCKS[self.form], (_request_id(call), *_extra(call)))
+            if self.form == EVENT_STREAM and self._retry_s is not None:
+                # Those whom one server loses at once should not come back at once.
+                self.exchange.write(sse.retry(self._retry_s * uniform(0.5, 1.5)))  # noqa: S311 -- no secret
 
     def beat(self, call: Call) -> None:
         """Send a comment where nothing else was sent since the last beat; not to one who takes nothing."""
