@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Foreign clients against the demo: npm's in interop/, and a headless Chromium where there is one or it can be had.
+# Foreign clients: npm's in interop/ and grpcio against the demo, and a headless Chromium where there is one or it can be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -27,4 +27,6 @@ if ! cmp -s interop/package-lock.json "$stamp"; then
     quietly npm --prefix interop ci --no-audit --no-fund || stop "npm could not install interop/package-lock.json"
     cp interop/package-lock.json "$stamp"
 fi
-CHROMIUM=$browser exec node interop/run.mjs "$@"
+CHROMIUM=$browser node interop/run.mjs "$@"
+say "grpcio"
+.venv/bin/python -m pytest -q tests/interop/test_grpcio*.py

@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import decimal
 import inspect
+import json
 import re
 import types
 import uuid
@@ -17,6 +18,7 @@ import pytest
 from polywire import errors, mutation, query, schema
 from polywire.cli.commands import cli
 from polywire.codec import Format, message_codec
+from polywire.contract.lint import RULES
 from polywire.contract.proto import proto_texts
 from polywire.errors import Code, RpcError
 from polywire.protocols.rest.errors import STATUS_OF_REASON, status_of
@@ -31,8 +33,8 @@ from polywire.testing import TestClient
 from polywire.wire.limits import HttpLimits
 from tests.docs.pages import ROOT, blocks, table
 
-MESSAGES, SERVICES, ERRORS, SERVING, GRAPHQL = (
-    ROOT / "docs" / f"{name}.md" for name in ("messages", "services", "errors", "serving", "graphql-http")
+MESSAGES, SERVICES, ERRORS, SERVING, GRAPHQL, CONTRACTS = (
+    ROOT / "docs" / f"{name}.md" for name in ("messages", "services", "errors", "serving", "graphql-http", "contracts")
 )
 
 
@@ -223,16 +225,43 @@ def test_mistakes(page: dict[str, Any]) -> None:
 
 
 def test_presence(page: dict[str, Any]) -> None:
-    for declared, json, protobuf in table(MESSAGES, "presence"):
+    for declared, as_json, protobuf in table(MESSAGES, "presence"):
         annotation, _, default = code(declared).partition(": ")[2].partition(" = ")
         cls = with_field(page, annotation, **({"field": eval(default, page)} if default else {}))  # noqa: S307
         assert proto_of(cls).startswith("optional ") is protobuf.startswith("`optional`;")
-        for cell, format, nothing in ((json, Format.PLAIN_JSON, b"{}"), (protobuf, Format.PROTOBUF, b"")):
+        for cell, format, nothing in ((as_json, Format.PLAIN_JSON, b"{}"), (protobuf, Format.PROTOBUF, b"")):
             codec = message_codec(message_type(cls), format)
             if cell.startswith("must be there"):
                 with pytest.raises(errors.InvalidInput, match="field: required"):
                     codec.decode(nothing)
             else:
                 assert codec.decode(nothing).field == eval(code(cell.partition(" means ")[2]))  # noqa: S307
-        if "null" in json:
+        if "null" in as_json:
             assert message_codec(message_type(cls), Format.PLAIN_JSON).decode(b'{"field":null}').field is None
+
+
+# contracts.md
+
+
+def test_rules_of_the_lint() -> None:
+    assert {code(rule): asks for rule, asks in table(CONTRACTS, "lint")} == RULES
+
+
+def test_rules_of_the_check() -> None:
+    told = {name for rules, _ in table(CONTRACTS, "rules") for name in re.findall(r"`([a-z-]+)`", rules)}
+    source = "".join(path.read_text() for path in (ROOT / "src/polywire/contract/breaking").glob("*.py"))
+    real = set(re.findall(r'"([a-z]+(?:-[a-z]+)+)"', source))
+    real = {name for name in real if not name.endswith("-added")} | {
+        "method-request-changed",
+        "method-response-changed",
+    }
+    assert told == real
+
+
+# interop.md
+
+
+def test_versions_of_the_foreign_clients() -> None:
+    packages = json.loads((ROOT / "interop" / "package-lock.json").read_text())["packages"]
+    told = {code(name): version for name, version, _ in table(ROOT / "docs" / "interop.md", "clients")}
+    assert told == {name: packages[f"node_modules/{name}"]["version"] for name in told}
