@@ -249,4 +249,4 @@ class Lab(Service, package="lab"):
 
 
 def make_app(lab: Lab, **options: Any) -> App:
-    return App(lab, thread_pool_size=2, **options)
+    return App(lab, thread_pool_size=2, sse_retry_s=None, **options)

@@ -30,7 +30,9 @@ class Engine:
         """An operation under way, and what its response will be."""
         plan = self.schema.plan(text, None)
         response: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        execution = plan.execute(Carried(), plan.coerce(variables), timeout_s, response.set_result)
+        execution = plan.execute(
+            Carried(), plan.coerce(variables), timeout_s, lambda text, _: response.set_result(text)
+        )
         return execution, response
 
     async def run(self, text: str, **variables: Any) -> Any:

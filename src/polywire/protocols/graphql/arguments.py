@@ -11,6 +11,7 @@ from graphql import FieldNode, GraphQLField, ValueNode, VariableNode, Visitor, i
 from graphql.execution.values import VariableValues
 from graphql.pyutils import Undefined
 from graphql.utilities import coerce_input_literal
+from msgspec.structs import astuple
 
 from polywire.codec import Format, method_codec
 from polywire.contract.graphql import MethodField
@@ -20,6 +21,7 @@ from polywire.schema.names import lower_camel
 from polywire.schema.types import Field
 
 _encode = msgspec.json.Encoder().encode
+_IMMUTABLE = frozenset({bool, bytes, float, int, str, type(None)})
 _STEP = re.compile(r"\[.*?\]|[^.\[]+")
 
 MakeInput = Callable[[dict[str, Any]], Any]
@@ -65,12 +67,14 @@ class Given:
         decode = self._decoder()
         if any(_has_variables(value) for value in self._values.values()):
             return self._quick_maker(decode) or (lambda variables: decode(self._text(variables)))
-        if not self._values:
-            return lambda variables: decode(b"")
         try:
-            constant = self._text({})
+            constant = self._text({}) if self._values else b""
+            made = decode(constant)
         except InvalidInput:
             return lambda variables: decode(self._text(variables))
+        if all(type(value) in _IMMUTABLE for value in astuple(made)):
+            copied = made.__copy__
+            return lambda variables: copied()
         return lambda variables: decode(constant)
 
     def _quick_maker(self, decode: Callable[[bytes], Any]) -> MakeInput | None:

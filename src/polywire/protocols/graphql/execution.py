@@ -13,7 +13,6 @@ from polywire.errors import Cancelled, Code, DeadlineExceeded, RpcError
 from polywire.protocols.graphql.nodes import Node, Output, Resolved
 from polywire.protocols.graphql.results import NOTHING, Failed, Results
 from polywire.runtime.call import Call, Carrier
-from polywire.runtime.metadata import MutableMetadata
 from polywire.runtime.runtime import Done, Runtime
 
 
@@ -21,7 +20,6 @@ class Execution:
     """One run of a plan.
 
     then: called once with this, when everything has been resolved; `results` has what came of it.
-    metadata: what the fields' calls send beside the answer; None: nothing can be sent there.
     """
 
     code = Code.OK
@@ -33,6 +31,8 @@ class Execution:
     _cancelled = False
     _waited = False
     """Some call has suspended."""
+    metadata: tuple[tuple[bytes, bytes], ...] = ()
+    """What the fields' calls want sent beside the answer, as it stands on the wire."""
 
     def __init__(
         self,
@@ -42,7 +42,6 @@ class Execution:
         slots: int,
         timeout_s: float | None,
         then: Callable[[Execution], None],
-        metadata: MutableMetadata | None = None,
     ) -> None:
         self.results = [NOTHING] * slots
         self._runtime = runtime
@@ -50,7 +49,6 @@ class Execution:
         self._variables = variables
         self._timeout_s = timeout_s
         self._then = then
-        self._metadata = metadata
         self._ready: list[tuple[Output, list[Any]]] = []
         """Values beneath which calls are to be made. They are not made where a value comes, which may be deep within
         the end of another call."""
@@ -78,11 +76,6 @@ class Execution:
         self._descend(entry.output, [value])
         self._go_on()
 
-    def _ended(self) -> None:
-        self._pending -= 1
-        if not self._goes_on:
-            self._go_on()
-
     def _go_on(self) -> None:
         """Make the calls that can be made, and answer once there are none."""
         self._goes_on = True
@@ -100,34 +93,33 @@ class Execution:
             self._begin(self._serial.pop(), [None])
 
     def _resolve(self, node: Node, objects: list[Any]) -> None:
-        if not objects:
-            return
-        for entry in node.resolved:
-            self._begin(entry, objects)
-        for nested in node.nested:
-            self._descend(nested.output, [getattr(one, nested.attribute, None) for one in objects])
+        if objects:
+            for entry in node.resolved:
+                self._begin(entry, objects)
+            for nested in node.nested:
+                self._descend(nested.output, [getattr(one, nested.attribute, None) for one in objects])
 
     def _descend(self, output: Output, values: list[Any]) -> None:
         if output.is_list:
             values = [one for value in values if type(value) is list for one in value]
-        for cls, child in output.children.items():
-            if child.resolves:
-                self._resolve(child, [one for one in values if type(one) is cls or isinstance(one, cls)])
+        for cls, child in output.resolving:
+            self._resolve(child, [one for one in values if type(one) is cls or isinstance(one, cls)])
 
     def _begin(self, entry: Resolved, objects: list[Any]) -> None:
         if entry.batched:
             self._call(entry, objects, (entry, objects), self._batch_done)
             return
-        wave = Wave(entry, len(objects))
-        self.results[entry.slot] = Results(objects, wave.results)
+        results = self.results[entry.slot] = Results(objects, [None] * len(objects), entry.output)
+        if len(objects) == 1:
+            self._call(entry, objects[0], (results, 0), self._one_done)
+            return
         for place, one in enumerate(objects):
-            self._call(entry, one, (wave, place), self._one_done)
+            self._call(entry, one, (results, place), self._one_done)
 
     def _call(self, entry: Resolved, parent: Any, state: Any, done: Done) -> None:
         call = Call(entry.binding, self._carrier)
         call.parent = parent
         call.state = state
-        call._response_metadata = self._metadata
         if entry.selection is not None:
             call.selection = entry.selection.with_variables(self._variables)
         if self._timeout_s is not None:
@@ -152,12 +144,16 @@ class Execution:
     def _one_done(self, call: Call, value: Any, error: RpcError | None) -> None:
         if self._waited:
             self._open.discard(call)
-        wave, place = call.state
-        wave.results[place] = value if error is None else Failed(error)
-        wave.left -= 1
-        if not wave.left and wave.entry.output.resolves:
-            self._ready.append((wave.entry.output, wave.results))
-        self._ended()
+        if call._response_metadata is not None:
+            self.metadata += call._response_metadata.wire_items()
+        results, place = call.state
+        results.values[place] = value if error is None else Failed(error)
+        results.left -= 1
+        if not results.left and results.output.resolving:
+            self._ready.append((results.output, results.values))
+        self._pending -= 1
+        if not self._goes_on:
+            self._go_on()
 
     def _batch_done(self, call: Call, value: Any, error: RpcError | None) -> None:
         self._open.discard(call)
@@ -166,19 +162,12 @@ class Execution:
             what = f"{len(value)} elements" if type(value) is list else type(value).__name__
             # The runtime tells it as INTERNAL, and calls this again with that.
             raise TypeError(f"{call.method.full_name} gave {what} for {len(objects)} objects")
-        results = [*value] if error is None else [Failed(error)] * len(objects)
-        self.results[entry.slot] = Results(objects, results)
-        if entry.output.resolves:
-            self._ready.append((entry.output, results))
-        self._ended()
-
-
-class Wave:
-    """The calls of one field for some objects. results: in their order. left: how many have not ended."""
-
-    __slots__ = ("entry", "left", "results")
-
-    def __init__(self, entry: Resolved, count: int) -> None:
-        self.entry = entry
-        self.left = count
-        self.results: list[Any] = [None] * count
+        if call._response_metadata is not None:
+            self.metadata += call._response_metadata.wire_items()
+        values = [*value] if error is None else [Failed(error)] * len(objects)
+        self.results[entry.slot] = Results(objects, values)
+        if entry.output.resolving:
+            self._ready.append((entry.output, values))
+        self._pending -= 1
+        if not self._goes_on:
+            self._go_on()

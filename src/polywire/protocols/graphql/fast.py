@@ -50,23 +50,27 @@ class _Writer:
 
     def node(self, node: Node) -> str:
         """Writes the function of a node; its name."""
-        parts = [f"{entry.key!r}: {self._entry(entry)}" for entry in node.entries]
+        made = self._object(node, "o")
         self._count += 1
         name = f"n{self._count}"
-        self.lines.append(f"def {name}(o, r):\n return {{{', '.join(parts)}}}")
+        self.lines.append(f"def {name}(o, r):\n return {made}")
         return name
 
-    def _entry(self, entry: Any) -> str:
+    def _object(self, node: Node, one: str) -> str:
+        """What is shown of the object that is called `one`."""
+        return f"{{{', '.join(f'{entry.key!r}: {self._entry(entry, one)}' for entry in node.entries)}}}"
+
+    def _entry(self, entry: Any, one: str) -> str:
         if isinstance(entry, TypeName):
             return repr(entry.name)
         if isinstance(entry, Introspected):
-            return f"r[{entry.slot}](o)"
+            return f"r[{entry.slot}]({one})"
         if isinstance(entry, Resolved):
-            return self._value(entry.output, f"r[{entry.slot}](o)")
+            return self._value(entry.output, f"r[{entry.slot}]({one})")
         assert isinstance(entry, Attribute)
         if keyword.iskeyword(entry.attribute):
-            return self._value(entry.output, f"{self._name(attrgetter(entry.attribute))}(o)")
-        return self._value(entry.output, f"o.{entry.attribute}")
+            return self._value(entry.output, f"{self._name(attrgetter(entry.attribute))}({one})")
+        return self._value(entry.output, f"{one}.{entry.attribute}")
 
     def _value(self, output: Output, raw: str) -> str:
         if output.check is not None:
@@ -90,10 +94,21 @@ class _Writer:
             return (
                 f"({inline.shown.format(again)} if type({first}) is {inline.type.__name__}{holds} else {leaf}({again}))"
             )
+        if len(output.children) == 1:
+            ((cls, child),) = output.children.items()
+            # Elements without objects in them are written in place: no deeper than that, as Python has a limit.
+            in_place = again == "x" and _is_flat(child)
+            made = self._object(child, again) if in_place else f"{self.node(child)}({again}, r)"
+            return f"({made} if type({first}) is {self._name(cls)} else give_up())"
         children = {cls: self.node(child) for cls, child in output.children.items()}
-        if len(children) == 1:
-            ((cls, function),) = children.items()
-            return f"({function}({again}, r) if type({first}) is {self._name(cls)} else give_up())"
         table = self._name({})
         self.lines.append(f"{table}.update({{{', '.join(f'{self._name(c)}: {f}' for c, f in children.items())}}})")
         return f"{table}.get(type({first}), give_up_on)({again}, r)"
+
+
+def _is_flat(node: Node) -> bool:
+    return all(
+        isinstance(entry, TypeName)
+        or (isinstance(entry, Attribute) and entry.output.leaf is not None and not entry.output.is_list)
+        for entry in node.entries
+    )

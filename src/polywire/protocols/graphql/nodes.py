@@ -46,9 +46,9 @@ class Output:
     """Gives the value back where it keeps to the constraints that are declared; None: there are none."""
 
     @cached_property
-    def resolves(self) -> bool:
-        """Calls are to be made beneath it."""
-        return any(child.resolves for child in self.children.values())
+    def resolving(self) -> list[tuple[type, Node]]:
+        """The children beneath which calls are to be made."""
+        return [(cls, child) for cls, child in self.children.items() if child.resolves]
 
 
 @dataclass(slots=True, eq=False)
@@ -112,7 +112,7 @@ class Node:
     @cached_property
     def nested(self) -> list[Attribute]:
         """Attributes beneath which calls are to be made."""
-        return [entry for entry in self.entries if isinstance(entry, Attribute) and entry.output.resolves]
+        return [entry for entry in self.entries if isinstance(entry, Attribute) and entry.output.resolving]
 
 
 def child_of(output: Output, value: Any) -> Node | None:

@@ -44,7 +44,7 @@ class Operation:
 
     def start(self, plan: Plan, variables: dict[str, Any], timeout_s: float | None) -> None:
         """Run it; the outlet may hear of it at once. Raises GraphqlRefusal, as for what `Preparation` refuses."""
-        if plan.kind.value == "subscription":
+        if plan.is_subscription:
             self._running = plan.subscribe(
                 self._carrier, variables, timeout_s, self._emit, self._outlet.drained, self._done
             )
@@ -67,7 +67,7 @@ class Operation:
     def is_over(self) -> bool:
         return self._is_over
 
-    def _answer(self, response: bytes) -> None:
+    def _answer(self, response: bytes, metadata: object) -> None:
         if not self._is_over:
             self._is_over = True
             self._outlet.next(self, response, None)

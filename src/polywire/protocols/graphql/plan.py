@@ -27,10 +27,11 @@ from polywire.protocols.graphql.schema import GraphqlRefusal, GraphqlSchema
 from polywire.protocols.graphql.subscription import Subscription
 from polywire.protocols.graphql.variables import quick_coercion
 from polywire.runtime.call import Call, Carrier
-from polywire.runtime.metadata import MutableMetadata
 from polywire.runtime.runtime import Done, Emit
 
 logger = logging.getLogger("polywire")
+
+Pairs = tuple[tuple[bytes, bytes], ...]
 
 _MOST_VARIANTS = 16
 _encode = msgspec.json.Encoder().encode
@@ -51,14 +52,14 @@ class Variant:
         self.introspected = [entry for entry in root.entries if isinstance(entry, Introspected)]
         self._make = compile_node(root)
 
-    def answer(self, execution: Execution, request_id: str) -> bytes:
+    def answer(self, execution: Execution, carrier: Carrier) -> bytes:
         """The whole response."""
         results = execution.results
         try:
             return _encode({"data": self._make(None, [one.take for one in results])})
         except Exception:
             # Whatever a value is that it should not be: the careful way finds out where, and tells the caller no more.
-            return self._careful_answer(execution, request_id)
+            return self._careful_answer(execution, carrier.request_id)
 
     def _careful_answer(self, execution: Execution, request_id: str) -> bytes:
         errors: list[dict[str, Any]] = []
@@ -83,7 +84,8 @@ class Plan:
 
     def __init__(self, schema: GraphqlSchema, document: Document) -> None:
         operation = document.operation
-        self.kind: OperationType = operation.operation
+        self.is_mutation = operation.operation is OperationType.MUTATION
+        self.is_subscription = operation.operation is OperationType.SUBSCRIPTION
         self._schema = schema
         self._operation = operation
         self._fragments = fragments_of(document.node)
@@ -96,6 +98,8 @@ class Plan:
         definitions = operation.variable_definitions or ()
         self._has_variables = bool(definitions)
         self._quick = quick_coercion(definitions)
+        if not self.is_subscription:
+            self._record = schema.operations[operation.operation.value].record
 
     def coerce(self, variables: dict[str, Any] | None) -> dict[str, Any]:
         """The variables by their types (GraphQL §6.1.2). Raises GraphqlRefusal, also where they ask for too much."""
@@ -147,34 +151,24 @@ class Plan:
         carrier: Carrier,
         variables: dict[str, Any],
         timeout_s: float | None,
-        then: Callable[[bytes], None],
-        metadata: MutableMetadata | None = None,
+        then: Callable[[bytes, Pairs], None],
     ) -> Execution:
-        """Run a query or a mutation; then(response) is called once, at once where nothing suspends.
+        """Run a query or a mutation; then(response, metadata) is called once, at once where nothing suspends.
 
         variables: coerced. timeout_s: the caller's; each field keeps to its method's own too.
-        metadata: gets what the methods want sent beside the answer; None: nothing can be.
+        metadata: what the methods want sent beside the answer, as it stands on the wire.
         """
         variant = self.variant(variables)
-        record = self._schema.operations[self.kind.value].record
 
         def answer(execution: Execution) -> None:
-            response = variant.answer(execution, carrier.request_id)
-            record(execution.code, monotonic_ns() - carrier.started_ns)
-            then(response)
+            response = variant.answer(execution, carrier)
+            self._record(execution.code, monotonic_ns() - carrier.started_ns)
+            then(response, execution.metadata)
 
-        execution = Execution(
-            self._schema.runtime,
-            carrier,
-            variables,
-            variant.slots,
-            timeout_s,
-            answer,
-            metadata,
-        )
+        execution = Execution(self._schema.runtime, carrier, variables, variant.slots, timeout_s, answer)
         for entry in variant.introspected:
             execution.results[entry.slot] = Results([None], [self._introspect(entry, variables)])
-        execution.run(variant.root, serially=self.kind is OperationType.MUTATION)
+        execution.run(variant.root, serially=self.is_mutation)
         return execution
 
     def subscribe(

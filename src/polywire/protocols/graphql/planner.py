@@ -139,7 +139,7 @@ class Planner:
             if isinstance(entry, Resolved | Introspected):
                 node.resolves = True
             elif isinstance(entry, Attribute):
-                node.resolves |= entry.output.resolves
+                node.resolves |= bool(entry.output.resolving)
         return node
 
     def _entry(

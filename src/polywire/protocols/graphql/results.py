@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polywire.errors import RpcError
 from polywire.protocols.graphql.leaves import WrongValue
+
+if TYPE_CHECKING:
+    from polywire.protocols.graphql.nodes import Output
 
 
 class Slow(Exception):
@@ -28,11 +31,15 @@ class Results:
     object that it was made for, or to none.
     """
 
-    __slots__ = ("_by_id", "_objects", "_place", "values")
+    __slots__ = ("_by_id", "_objects", "_place", "left", "output", "values")
 
-    def __init__(self, objects: list[Any], values: list[Any]) -> None:
+    def __init__(self, objects: list[Any], values: list[Any], output: Output | None = None) -> None:
         self._objects = objects
         self.values = values
+        self.output = output
+        """Of the field, where its calls give one value each."""
+        self.left = len(values)
+        """How many of those calls have not ended."""
         self._place = 0
         self._by_id: dict[int, Any] | None = None
 

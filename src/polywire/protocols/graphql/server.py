@@ -31,20 +31,19 @@ from polywire.protocols.graphql.shared_streams import SharedStreams, parameter_o
 from polywire.protocols.graphql.sockets import Sockets
 from polywire.protocols.rest.errors import status_of
 from polywire.protocols.rest.negotiation import EVENT_STREAM, is_json, timeout_s
-from polywire.runtime.metadata import MutableMetadata, error_pairs
+from polywire.runtime.metadata import error_pairs
 from polywire.runtime.runtime import Runtime
 from polywire.wire import sse
 from polywire.wire.headers import HeaderBlock
 
 if TYPE_CHECKING:
-    from polywire.protocols.graphql.plan import Plan
+    from polywire.protocols.graphql.plan import Pairs, Plan
 
 VARY = ("vary", "accept, accept-encoding")
 _BLOCKS = {form: HeaderBlock([("content-type", f"{form}; charset=utf-8"), VARY]) for form in (JSON, RESPONSE)}
 _EMPTY = HeaderBlock([VARY])
 _TOKEN = HeaderBlock([("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), VARY])
 _encode = msgspec.json.Encoder().encode
-Pairs = tuple[tuple[bytes, bytes], ...]
 
 
 class GraphqlServer(ProtocolServer):
@@ -76,7 +75,8 @@ class GraphqlServer(ProtocolServer):
             yield self._path, Sockets(self._runtime, self._preparation, timeout_s)
 
     def post(self, exchange: Exchange) -> None:
-        if not is_json(exchange.headers.get("content-type") or ""):
+        content_type = exchange.headers.get("content-type") or ""
+        if content_type != JSON and not is_json(content_type):
             problem = Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
             refuse(exchange, problem)
             return
@@ -133,8 +133,9 @@ class GraphqlServer(ProtocolServer):
                 self._stream(exchange, request, seconds, is_get)
                 return
             plan, variables = self._preparation.prepare(request)
-            _check_get(plan, is_get)
-            if plan.kind.value == "subscription":
+            if is_get and plan.is_mutation:
+                raise _mutation_by_get()
+            if plan.is_subscription:
                 raise InvalidArgument(
                     f"a subscription is asked for with accept: {EVENT_STREAM}, or over a WebSocket",
                     reason=NOT_ACCEPTABLE,
@@ -154,18 +155,17 @@ class GraphqlServer(ProtocolServer):
         cached: Pairs,
     ) -> None:
         answered = False
-        metadata = MutableMetadata()
 
-        def answer(body: bytes) -> None:
+        def answer(body: bytes, metadata: Pairs) -> None:
             nonlocal answered
             answered = True
-            extra = request_id_of(exchange) + metadata.wire_items()
+            extra = ((b"x-request-id", exchange.request_id.encode()), *metadata)
             if cached and body.startswith(b'{"data"'):
                 # Errors stand before the data.
                 extra += cached
             exchange.respond(200, _BLOCKS[form], body, extra, None, True)
 
-        execution = plan.execute(exchange, variables, seconds, answer, metadata)
+        execution = plan.execute(exchange, variables, seconds, answer)
         if not answered:
             exchange.watch(execution.cancel)
 
@@ -175,7 +175,8 @@ class GraphqlServer(ProtocolServer):
         """One operation on a stream of its own. Raises RpcError for what is no request at all."""
         try:
             plan, variables = self._preparation.prepare(request)
-            _check_get(plan, is_get)
+            if is_get and plan.is_mutation:
+                raise _mutation_by_get()
         except GraphqlRefusal as refusal:
             DistinctStream(self._runtime, exchange).operation.refuse(refusal)
             return
@@ -276,9 +277,8 @@ class _Body:
         refuse(self._exchange, DeadlineExceeded("the deadline has passed"))
 
 
-def _check_get(plan: Plan, is_get: bool) -> None:
-    if is_get and plan.kind.value == "mutation":
-        raise Unimplemented("a mutation cannot be sent by GET", reason=METHOD_NOT_ALLOWED, metadata={"allow": "POST"})
+def _mutation_by_get() -> RpcError:
+    return Unimplemented("a mutation cannot be sent by GET", reason=METHOD_NOT_ALLOWED, metadata={"allow": "POST"})
 
 
 def prefers_page(exchange: Exchange) -> bool:

@@ -68,7 +68,7 @@ class Subscription:
         def answer(execution: Execution) -> None:
             if call.answered:
                 return
-            response = self._variant.answer(execution, self._carrier.request_id)
+            response = self._variant.answer(execution, self._carrier)
             self._sent = self._emit(call, response, id)
             if self._answered is not None:
                 self._answered.set()
