@@ -121,7 +121,7 @@ class Execution:
         call.parent = parent
         call.state = state
         if entry.selection is not None:
-            call.selection = entry.selection.with_variables(self._variables)
+            call.selection = entry.selection if not self._variables else entry.selection.with_variables(self._variables)
         if self._timeout_s is not None:
             call.limit_time(self._timeout_s)
         self._pending += 1
