@@ -389,6 +389,28 @@ def graphql_requests() -> Iterator[bytes]:
     yield b"\x03application/graphql-response+json, application/json;q=0.9, text/event-stream, text/html;q=0.1"
 
 
+def trpc_requests() -> Iterator[bytes]:
+    queries = (
+        b"input=%7B%22id%22%3A42%7D",
+        b"batch=1&input=%7B%220%22%3A1%7D",
+        b"connectionParams=%7B%22a%22%3A%22b%22%7D&lastEventId=7&Last-Event-Id=8",
+        b"input=a+b%2B&other=1&input=%FF",
+        b"&".join([b"a=1"] * 60),
+    )
+    yield from (b"\0\0" + query for query in queries)
+    inputs = (
+        b"",
+        b"{}",
+        b'{"0":{"id":42},"2":null}',
+        b'{"-1":1,"99":2,"0":[1,{"a":"\xc3\xa9"}]}',
+        b"[1]",
+        b'{"0":1,"0":2}',
+    )
+    yield from (b"\1\3" + given for given in inputs)
+    positions = (b'{"lastEventId":"7"}', b'{"lastEventId":7,"a":{}}', b'{"lastEventId":1.5}', b'"lastEventId"')
+    yield from (b"\2\0" + given for given in positions)
+
+
 def websocket() -> Iterator[bytes]:
     rows = [row.wire for row in test_websocket.ROWS if len(row.wire) < LONGEST_BYTES]
     texts = [
@@ -441,6 +463,7 @@ MAKERS: dict[str, Maker] = {
     "ranges": ranges,
     "router": router,
     "sniff": sniff,
+    "trpc_requests": trpc_requests,
     "websocket": websocket,
 }
 

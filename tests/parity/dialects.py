@@ -16,6 +16,7 @@ from polywire.testing import Answer, MemorySink
 from polywire.wire.headers import Headers
 from tests.parity.drivers import Driver, Grpc, GrpcJson, Observed, Rest, RestEvents
 from tests.parity.graphql import Graphql, GraphqlEvents
+from tests.parity.trpc import Trpc, TrpcEvents
 
 
 class GrpcWeb(Grpc):
@@ -233,4 +234,6 @@ DRIVERS: list[type[Driver]] = [
     ConnectGet,
     Graphql,
     GraphqlEvents,
+    Trpc,
+    TrpcEvents,
 ]

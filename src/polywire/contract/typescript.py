@@ -42,6 +42,8 @@ export interface ErrorData {
   /** tRPC's name of the error: `NOT_FOUND`. */
   code: string;
   httpStatus: number;
+  /** The canonical code: `ALREADY_EXISTS`. */
+  status: string;
   path?: string;
   /** The service's own stable string: `USER_NOT_FOUND`. */
   reason?: string;

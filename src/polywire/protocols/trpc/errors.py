@@ -66,9 +66,9 @@ def trpc_code(error: RpcError) -> TrpcCode:
 
 
 def error_shape(error: RpcError, path: str | None, request_id: str) -> bytes:
-    """The error shape: beside tRPC's own members `reason`, `details` and `requestId`."""
+    """The error shape: beside tRPC's own members `status` (the canonical code), `reason`, `details` and `requestId`."""
     code = trpc_code(error)
-    data: dict[str, Any] = {"code": code.name, "httpStatus": code.status}
+    data: dict[str, Any] = {"code": code.name, "httpStatus": code.status, "status": Code(error.code).name}
     if path is not None:
         data["path"] = path
     if error.reason is not None:
