@@ -28,11 +28,15 @@ def fuzz_one(data: bytes) -> None:
         except InvalidArgument:
             return
         assert len(inputs) == count
-        given = json.loads(rest) if rest else {}
+        try:
+            given = json.loads(rest) if rest else {}
+        except UnicodeDecodeError:
+            # Each input is decoded by its call, which refuses it.
+            return
         for place, one in enumerate(inputs):
             # As `json` reads it, or nothing where there is none.
             assert (one != b"") is (str(place) in given)
-            assert one == b"" or json.loads(one) == given[str(place)] or "NaN" in rest.decode("latin-1")
+            assert one == b"" or json.loads(one) == given[str(place)]
     else:
         told = last_event_id(rest)
         assert told is None or len(told) <= len(rest)

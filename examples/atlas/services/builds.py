@@ -10,6 +10,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from atlas.locked import LOCK
 from polywire import Doc, Int32, Message, NotFound, Service, Tracked, current_call, mutation, query
 
 logger = logging.getLogger("atlas.events")
@@ -47,7 +48,7 @@ class Begun:
     timestamp: float
 
 
-class Builds(Service, package="builds"):
+class Builds(Service, package="builds", lock=LOCK):
     """Builds projects, and says how far it is.
 
     step_s: seconds that a build stays in each state. The last 1000 builds are remembered.

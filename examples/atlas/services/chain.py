@@ -3,6 +3,7 @@
 import asyncio
 from typing import Annotated
 
+from atlas.locked import LOCK
 from polywire import Channel, Doc, Message, Service, Unavailable, connect, current_call, query
 
 DEADLINE_S = 5.0
@@ -45,16 +46,19 @@ class Link:
         return self._channel
 
 
-class C(Service, package="chain"):
+class C(Service, package="chain", lock=LOCK):
     """The last of the chain."""
 
     @query("GET /v1/chain/c", graphql="chainC")
     async def call(self, request: CallRequest) -> Hops:
-        """How long it has."""
+        """How long it has.
+
+        Three at most: lint: allow unbounded-list.
+        """
         return Hops([hop("C")])
 
 
-class B(Service, package="chain"):
+class B(Service, package="chain", lock=LOCK):
     """Takes its time, then calls C. work_s: how much, in seconds."""
 
     def __init__(self, link: Link, work_s: float = 4.0) -> None:
@@ -63,14 +67,17 @@ class B(Service, package="chain"):
 
     @query("GET /v1/chain/b", graphql="chainB")
     async def call(self, request: CallRequest) -> Hops:
-        """How long it had, and how long C had."""
+        """How long it had, and how long C had.
+
+        Three at most: lint: allow unbounded-list.
+        """
         here = hop("B")
         await asyncio.sleep(self.work_s)
         after = await self.link.channel.client(C).call(request)
         return Hops([here, *after.hops])
 
 
-class A(Service, package="chain"):
+class A(Service, package="chain", lock=LOCK):
     """Where the chain begins."""
 
     def __init__(self, link: Link) -> None:
@@ -78,7 +85,10 @@ class A(Service, package="chain"):
 
     @query("GET /v1/chain", deadline_s=DEADLINE_S, graphql="chain")
     async def call(self, request: CallRequest) -> Hops:
-        """How long each had. At the deadline all of them stop."""
+        """How long each had. At the deadline all of them stop.
+
+        Three at most: lint: allow unbounded-list.
+        """
         here = hop("A")
         after = await self.link.channel.client(B).call(request)
         return Hops([here, *after.hops])

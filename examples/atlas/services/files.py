@@ -14,6 +14,7 @@ from typing import Annotated, BinaryIO
 
 from msgspec import Meta
 
+from atlas.locked import LOCK
 from atlas.threads import in_thread
 from polywire import Doc, Int64, Message, NotFound, ResourceExhausted, Service, mutation, query
 
@@ -39,7 +40,7 @@ class DownloadChunk(Message):
     data: bytes
 
 
-class Files(Service, package="files"):
+class Files(Service, package="files", lock=LOCK):
     """Keeps files in a directory.
 
     most_bytes: of one file; most_bytes_in_all: of all that are in the directory, about; most_uploads: at once.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import field
 
+from atlas.locked import LOCK
 from polywire import Doc, Message, Service, mutation, query
 
 GREETINGS = {"en": "Hey, {}!", "es": "¡Hola, {}!", "fr": "Salut, {}!", "de": "Hallo, {}!"}
@@ -26,7 +27,7 @@ class HelloReply(Message):
     timestamp: Annotated[int, Doc("Unix time in seconds.")]
 
 
-class Greeter(Service, package="hello"):
+class Greeter(Service, package="hello", lock=LOCK):
     """Says hello."""
 
     def __init__(self, interval_s: float = 1.0) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from atlas.locked import LOCK
 from atlas.threads import in_thread
 from polywire import Doc, Int64, Message, OutOfRange, Service, Tracked, current_call, query
 
@@ -29,7 +30,7 @@ class Reading:
     inode: int
 
 
-class Logs(Service, package="logs"):
+class Logs(Service, package="logs", lock=LOCK):
     """Tells what is in a log."""
 
     def __init__(self, path: Path, interval_s: float = 0.25) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from atlas.catalogue import PRODUCTS
+from atlas.locked import LOCK
 from atlas.orders import OrderStore
 from atlas.room import Room
 from atlas.selected import is_selected
@@ -58,7 +59,7 @@ class EventPage(Message):
     next_after_id: Annotated[Int32 | None, Doc("What to go on after; null where there is no more.")]
 
 
-class OrderService(Service, package="orders"):
+class OrderService(Service, package="orders", lock=LOCK):
     """Looks after orders."""
 
     def __init__(self, store: OrderStore) -> None:

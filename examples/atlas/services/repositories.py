@@ -5,6 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from atlas.locked import LOCK
 from polywire import ID, Int32, Message, NotFound, Service, query, resolve
 
 Number = Annotated[Int32, Meta(ge=1)]
@@ -53,7 +54,7 @@ class Check(Message):
     seconds: Int32
 
 
-class Repositories(Service, package="repositories"):
+class Repositories(Service, package="repositories", lock=LOCK):
     """Where code is looked after."""
 
     @query("GET /v1/repositories/{id}", "GET /repositories/{id}", graphql="repository")

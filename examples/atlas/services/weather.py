@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
+from atlas.locked import LOCK
 from polywire import Doc, InvalidArgument, Message, NotFound, Service, mutation, query
 
 DAY_S = 86_400
@@ -42,7 +43,7 @@ class WeatherResponse(Message):
     timestamp: Annotated[int, Doc("Unix time in seconds.")]
 
 
-class WeatherService(Service, package="weather"):
+class WeatherService(Service, package="weather", lock=LOCK):
     """The weather in a few cities."""
 
     def __init__(self, interval_s: float = 1.0) -> None:

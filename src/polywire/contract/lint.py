@@ -74,7 +74,8 @@ def lint_services(services: Sequence[ServiceType]) -> list[Finding]:
 
 def _method(method: Method, places: PythonPlaces) -> Iterator[Finding]:
     place, subject = places.of(method.full_name), method.full_name
-    allowed = _allowed(method.doc)
+    # All of the docs: of the contract they are but the first paragraph.
+    allowed = _allowed(f"{method.doc}\n{method.function.__doc__ or ''}")
     found = [_path(template, place, subject) for template in dict.fromkeys(route.template for route in method.routes)]
     if method.kind is MethodKind.QUERY and (word := _effect(method.name)):
         found.append([_effect_finding(word, place, subject)])

@@ -1,0 +1,281 @@
+import type {
+  TRPCBuiltRouter,
+  TRPCMutationProcedure,
+  TRPCQueryProcedure,
+  TRPCSubscriptionProcedure,
+} from "@trpc/server";
+
+/** What an error tells beside its message. */
+export interface ErrorData {
+  /** tRPC's name of the error: `NOT_FOUND`. */
+  code: string;
+  httpStatus: number;
+  /** The canonical code: `ALREADY_EXISTS`. */
+  status: string;
+  path?: string;
+  /** The service's own stable string: `USER_NOT_FOUND`. */
+  reason?: string;
+  /** The fields that are wrong, and whatever else the service tells. */
+  details?: Array<{ field: string; reason: string } | Record<string, unknown>>;
+  requestId: string;
+}
+
+export interface ErrorShape {
+  message: string;
+  code: number;
+  data: ErrorData;
+}
+
+export interface HelloReply {
+  message: string;
+  server_id: string;
+  /** Unix time in seconds. */
+  timestamp: number;
+}
+
+export interface WeatherResponse {
+  /** Degrees Celsius. */
+  temperature: number;
+  /** Percent. */
+  humidity: number;
+  description: string;
+  /** Unix time in seconds. */
+  timestamp: number;
+}
+
+export interface User {
+  id: number;
+  name: string;
+  email: string;
+  age: number | null;
+  roles: Array<string>;
+}
+
+export interface UserPage {
+  users: Array<User>;
+  /** How many there are on all pages. */
+  total: number;
+  /** Where the next page begins; null on the last one. */
+  next_offset: number | null;
+}
+
+export interface Order {
+  id: number;
+  total: string;
+  status: OrderStatus;
+  items: Array<OrderItem>;
+}
+
+export type OrderStatus = "PENDING" | "PAID" | "SHIPPED" | "CANCELLED";
+
+export interface OrderItem {
+  product_name: string;
+  quantity: number;
+}
+
+export interface EventPage {
+  events: Array<Event>;
+  /** What to go on after; null where there is no more. */
+  next_after_id: number | null;
+}
+
+export interface Event {
+  id: number;
+  /** `user.created`, `order.placed`, `order.shipped` and so on. */
+  kind: string;
+  /** The id of what it happened to. */
+  subject: number;
+  at: string;
+}
+
+export interface Repository {
+  id: string;
+  description: string;
+  stars: number;
+}
+
+export interface PullRequest {
+  id: string;
+  number: number;
+  title: string;
+  author: string;
+}
+
+export interface PullRequestReview {
+  author: string;
+  verdict: Verdict;
+  text: string;
+}
+
+export type Verdict = "APPROVED" | "CHANGES_REQUESTED" | "COMMENTED";
+
+export interface Commit {
+  id: string;
+  message: string;
+}
+
+export interface Check {
+  name: string;
+  state: CheckState;
+  seconds: number;
+}
+
+export type CheckState = "PASSED" | "FAILED" | "RUNNING";
+
+export interface DownloadChunk {
+  data: string;
+}
+
+export interface LogLine {
+  text: string;
+  /** Where the next line begins, in bytes: go on from there. */
+  offset: number;
+}
+
+export interface Build {
+  id: number;
+  project: string;
+}
+
+export interface BuildStatus {
+  id: number;
+  state: BuildState;
+  percent: number;
+  /** Unix time in seconds when this state began. */
+  timestamp: number;
+}
+
+export type BuildState = "queued" | "fetching" | "compiling" | "testing" | "passed";
+
+export interface Hops {
+  /** In the order of the calls. */
+  hops: Array<Hop>;
+}
+
+export interface Hop {
+  service: string;
+  /** Seconds that it had left when it was called; null: it had no deadline. */
+  remaining_s: number | null;
+}
+
+export interface HelloRequest {
+  name: string;
+  language?: string;
+  metadata?: Record<string, string>;
+}
+
+export interface GetWeatherRequest {
+  /** Three letters, `LON`. */
+  city_code: string;
+  /** Describe it in more words. */
+  extended?: boolean;
+}
+
+export interface CreateUserRequest {
+  name: string;
+  email: string;
+  age?: number | null;
+}
+
+export interface CallRequest {
+}
+
+/** Give it to `createTRPCClient<AppRouter>`. */
+export type AppRouter = TRPCBuiltRouter<
+  { ctx: object; meta: object; errorShape: ErrorShape; transformer: false },
+  {
+    /** Says hello. */
+    greeter: {
+      /** Greets by name, in English where the language is not known. */
+      sayHello: TRPCQueryProcedure<{ input: HelloRequest; output: HelloReply; meta: object }>;
+      /** Five messages, a second apart. */
+      sayHelloStream: TRPCSubscriptionProcedure<{ input: HelloRequest; output: AsyncIterable<HelloReply, void, unknown>; meta: object }>;
+    };
+    /** The weather in a few cities. */
+    weather: {
+      /** The weather now. */
+      getWeather: TRPCQueryProcedure<{ input: GetWeatherRequest; output: WeatherResponse; meta: object }>;
+      /** The weather now, and again every second for as long as somebody listens. */
+      subscribeWeather: TRPCSubscriptionProcedure<{ input: GetWeatherRequest; output: AsyncIterable<WeatherResponse, void, unknown>; meta: object }>;
+    };
+    /** Looks after users. */
+    user: {
+      /** One user, by id. */
+      getUser: TRPCQueryProcedure<{ input: { id: number | string }; output: User; meta: object }>;
+      /** Opens an account. An e-mail address can have only one. */
+      createUser: TRPCMutationProcedure<{ input: CreateUserRequest; output: User; meta: object }>;
+      /** Changes what is given and leaves the rest as it is. */
+      updateUser: TRPCMutationProcedure<{ input: { id: number | string; name?: string | null; email?: string | null; age?: number | null }; output: User; meta: object }>;
+      /** Closes an account. */
+      deleteUser: TRPCMutationProcedure<{ input: { id: number | string }; output: void; meta: object }>;
+      /** One page of users in the order of their ids, of one role if it is given. */
+      findUsers: TRPCQueryProcedure<{ input: { role?: string | null; offset?: number; limit?: number } | void; output: UserPage; meta: object }>;
+      /** The first users in the order of their ids, of one role if it is given. */
+      users: TRPCQueryProcedure<{ input: { role?: string | null; limit?: number } | void; output: Array<User>; meta: object }>;
+      /** Every user, as a stream. `page_size` caps it, `page_token` is the id to go on after. */
+      listUsers: TRPCSubscriptionProcedure<{ input: { page_size?: number; page_token?: string } | void; output: AsyncIterable<User, void, unknown>; meta: object }>;
+    };
+    /** Looks after orders. */
+    order: {
+      /** The last orders of a user, the oldest first. */
+      listOrders: TRPCQueryProcedure<{ input: { user_id: number | string; last?: number }; output: Array<Order>; meta: object }>;
+      /** One order of a user. */
+      getOrder: TRPCQueryProcedure<{ input: { user_id: number | string; id: number | string }; output: Order; meta: object }>;
+      /** Orders a product. */
+      placeOrder: TRPCMutationProcedure<{ input: { user_id: number | string; product_id: number; quantity?: number }; output: Order; meta: object }>;
+      /** Moves an order on. */
+      setOrderStatus: TRPCMutationProcedure<{ input: { user_id: number | string; id: number | string; status: OrderStatus }; output: Order; meta: object }>;
+      /** Cancels an order; it stays to be seen, as CANCELLED. */
+      cancelOrder: TRPCMutationProcedure<{ input: { user_id: number | string; id: number | string }; output: void; meta: object }>;
+      /** Every order of a user as it is placed or changes, from now on. Within one process. */
+      watchOrders: TRPCSubscriptionProcedure<{ input: { user_id: number | string }; output: AsyncIterable<Order, void, unknown>; meta: object }>;
+      /** What has happened, the oldest first: `after_id` is the last one that was seen. */
+      listEvents: TRPCQueryProcedure<{ input: { after_id?: number; limit?: number } | void; output: EventPage; meta: object }>;
+    };
+    /** Where code is looked after. */
+    repositories: {
+      /** A repository, by its name. */
+      getRepository: TRPCQueryProcedure<{ input: { id: string }; output: Repository; meta: object }>;
+      /** The open pull requests of a repository. */
+      listPullRequests: TRPCQueryProcedure<{ input: { id: string; first?: number }; output: Array<PullRequest>; meta: object }>;
+      /** The reviews of a pull request. */
+      listReviews: TRPCQueryProcedure<{ input: { id: string; limit?: number }; output: Array<PullRequestReview>; meta: object }>;
+      /** The commits of a pull request. */
+      listCommits: TRPCQueryProcedure<{ input: { id: string; limit?: number }; output: Array<Commit>; meta: object }>;
+      /** What was checked of a commit. */
+      listChecks: TRPCQueryProcedure<{ input: { id: string; limit?: number }; output: Array<Check>; meta: object }>;
+    };
+    /** Keeps files in a directory. */
+    files: {
+      /** A file, from `offset` on, in pieces of 64 KiB. */
+      download: TRPCSubscriptionProcedure<{ input: { name: string; offset?: number }; output: AsyncIterable<DownloadChunk, void, unknown>; meta: object }>;
+    };
+    /** Tells what is in a log. */
+    logs: {
+      /** Every whole line from `offset` on, and each new one when it is written, for as long as somebody listens. */
+      tail: TRPCSubscriptionProcedure<{ input: { offset?: number } | void; output: AsyncIterable<{ id: string; data: LogLine }, void, unknown>; meta: object }>;
+    };
+    /** Builds projects, and says how far it is. */
+    builds: {
+      /** Begins to build a project. */
+      startBuild: TRPCMutationProcedure<{ input: { project: string }; output: Build; meta: object }>;
+      /** Each state of a build, those that it has gone through as well; ends when the build does. */
+      watchBuild: TRPCSubscriptionProcedure<{ input: { id: number }; output: AsyncIterable<{ id: string; data: BuildStatus }, void, unknown>; meta: object }>;
+    };
+    /** Where the chain begins. */
+    a: {
+      /** How long each had. At the deadline all of them stop. */
+      call: TRPCQueryProcedure<{ input: void; output: Hops; meta: object }>;
+    };
+    /** Takes its time, then calls C. work_s: how much, in seconds. */
+    b: {
+      /** How long it had, and how long C had. */
+      call: TRPCQueryProcedure<{ input: void; output: Hops; meta: object }>;
+    };
+    /** The last of the chain. */
+    c: {
+      /** How long it has. */
+      call: TRPCQueryProcedure<{ input: void; output: Hops; meta: object }>;
+    };
+  }
+>;
