@@ -113,12 +113,19 @@ install_packages() {
         stop "pip could not install requirements/dev.txt"
 }
 
+# What is compiled: Cython, and Python that begins with a directive for it.
+compiled() {
+    find src -name '*.pyx'
+    grep -rl --include='*.py' '^# cython:' src
+}
+
 built() {
     local source
     [ -z "$(find src -name '*.p[yx][xdi]' ! -name '*.pyi' -newer "$stamp" -print -quit)" ] || return 1
     while IFS= read -r source; do
-        compgen -G "${source%.pyx}.*.so" >/dev/null || return 1
-    done < <(find src -name '*.pyx')
+        compgen -G "${source%.py*}.*.so" >/dev/null || return 1
+        [ ! "$source" -nt "$stamp" ] || return 1
+    done < <(compiled)
 }
 
 build() {

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """Runs what a plan resolves: level by level, each field a call of the runtime.
 
 A field that several objects have at one place of the query is asked for at once for all of them where its resolver

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """One operation, ready to be run again and again with other variables."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# cython: annotation_typing=False
 """What calls gave for the objects that they were made for."""
 
 from __future__ import annotations
