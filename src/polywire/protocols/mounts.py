@@ -13,7 +13,7 @@ from polywire.errors import Internal
 from polywire.http.exchange import INTERNAL_ERROR, Exchange, Gone
 from polywire.http.websocket import ABNORMAL, NORMAL, offered_subprotocols
 from polywire.protocols.rest.errors import respond_error
-from polywire.protocols.sockets import MessageSocket
+from polywire.protocols.sockets import Cancellable, MessageSocket
 from polywire.runtime.runtime import Runtime
 from polywire.service.app import AsgiApp, Mount
 from polywire.wire.headers import HeaderBlock
@@ -203,7 +203,7 @@ def _block(fields: list[tuple[bytes, bytes]], *, length: bool) -> HeaderBlock:
     return HeaderBlock([(name, value) for name, value in fields if length or name != b"content-length"])
 
 
-class SocketEvents(MessageSocket):
+class SocketEvents(MessageSocket[Cancellable]):
     """One WebSocket, as the events of ASGI's WebSocket protocol."""
 
     def __init__(self, runtime: Runtime, exchange: Exchange) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from polywire.codec.text import bytes_from_text
 from polywire.errors import MalformedInput
 from polywire.runtime.metadata import Metadata
 
@@ -45,6 +46,50 @@ class WithParameters:
 
     def __contains__(self, name: str) -> bool:
         return name in self._metadata or name.lower() in self._parameters
+
+
+class WithOwn:
+    """The metadata of one message on a connection, and where it has no such name that of the connection."""
+
+    __slots__ = ("_metadata", "_own")
+
+    def __init__(self, metadata: Metadata, own: dict[str, str]) -> None:
+        """own: by names in lower case."""
+        self._metadata = metadata
+        self._own = own
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        value = self._own.get(name.lower())
+        return self._metadata.get(name, default) if value is None else value
+
+    def get_all(self, name: str) -> list[str]:
+        value = self._own.get(name.lower())
+        return self._metadata.get_all(name) if value is None else [value]
+
+    def get_binary(self, name: str) -> list[bytes]:
+        value = self._own.get(name.lower())
+        if value is None:
+            return self._metadata.get_binary(name)
+        try:
+            return [bytes_from_text(value)]
+        except ValueError:
+            return []
+
+    def items(self) -> list[tuple[str, str]]:
+        inherited = [(name, value) for name, value in self._metadata.items() if name not in self._own]
+        return [*self._own.items(), *inherited]
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._own or name in self._metadata
+
+
+def with_own(metadata: Metadata, told: dict[str, str] | None) -> Metadata:
+    """`told`: of one message; None for none. Raises MalformedInput for too many."""
+    if not told:
+        return metadata
+    if len(told) > _MOST:
+        raise MalformedInput(f"metadata has at most {_MOST} names")
+    return WithOwn(metadata, {name.lower(): value for name, value in told.items()})
 
 
 def with_parameters(metadata: Metadata, told: Any) -> Metadata:

@@ -21,6 +21,7 @@ from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
 from polywire.protocols.trpc.server import TrpcServer
+from polywire.protocols.websocket.server import WebSocketServer
 from polywire.runtime.call import Peer
 from polywire.runtime.health import Health, State
 from polywire.runtime.hooks import run_every_hook, run_hooks
@@ -71,6 +72,7 @@ class Site:
             ConnectServer(runtime),
             GraphqlServer(runtime),
             TrpcServer(runtime),
+            WebSocketServer(runtime),
         )
         for server in servers:
             self._add(server)

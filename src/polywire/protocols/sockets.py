@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from time import monotonic_ns
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import GOING_AWAY, UNSUPPORTED_DATA, WebSocket, WebSocketLimits, accept
@@ -49,25 +49,40 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
-class MessageSocket(ABC):
+C = TypeVar("C", bound=Cancellable)
+
+
+class MessageSocket(ABC, Generic[C]):
     """One peer and its calls. The subclass reads messages, and keeps each call in `calls` while it is under way.
 
     It ends with its peer: what runs then is cancelled.
     """
 
+    max_calls = MOST_CALLS
+
     def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
         self.runtime = runtime
         self.exchange = exchange
-        self.calls: dict[Any, Cancellable] = {}
+        self.calls: dict[Any, C] = {}
         """By the peer's id."""
         self.ws: WebSocket
         self._waiting: asyncio.TimerHandle | None = None
         self._heard = 0
         self._missed = 0
+        self._is_held = False
 
-    def accept(self, subprotocol: str | None = None, fields: Iterable[tuple[str, str]] = ()) -> bool:
-        """Take the socket up; False: the handshake was wrong, and has been answered."""
-        limits = WebSocketLimits(max_message_bytes=self.runtime.app.max_request_bytes)
+    def accept(
+        self,
+        subprotocol: str | None = None,
+        fields: Iterable[tuple[str, str]] = (),
+        limits: WebSocketLimits | None = None,
+    ) -> bool:
+        """Take the socket up; False: the handshake was wrong, and has been answered.
+
+        limits: None: messages are as long as requests.
+        """
+        if limits is None:
+            limits = WebSocketLimits(max_message_bytes=self.runtime.app.max_request_bytes)
         ws = accept(self.exchange, limits, self._message, self._closed, subprotocol=subprotocol, fields=fields)
         if ws is None:
             return False
@@ -88,7 +103,7 @@ class MessageSocket(ABC):
     @property
     def is_full(self) -> bool:
         """No more calls may begin."""
-        return len(self.calls) >= MOST_CALLS
+        return len(self.calls) >= self.max_calls
 
     @abstractmethod
     def on_text(self, text: str) -> None:
@@ -102,13 +117,42 @@ class MessageSocket(ABC):
         """The server is going: say so, and let what runs end."""
         self.ws.close(GOING_AWAY, "the server is going away")
 
+    def close(self, code: int, reason: str) -> None:
+        """Close it, whatever runs."""
+        self.ws.close(code, reason)
+        self.cancel_calls()
+
+    def cancel_calls(self) -> None:
+        """Nobody hears any more of what runs."""
+        calls, self.calls = self.calls, {}
+        for call in calls.values():
+            call.cancel()
+
+    def hold(self) -> None:
+        """Take no more messages until `let_go`."""
+        self._is_held = True
+        self.ws.pause()
+
+    def let_go(self) -> None:
+        """Go on with what has come, in a turn of the loop."""
+        self._is_held = False
+        asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._is_held or not self.ws.is_open:
+            return
+        if self.ws.is_blocked:
+            self.ws.pause_until_drained()
+        else:
+            self.ws.resume()
+
     def _message(self, ws: WebSocket, message: str | bytes) -> None:
         if type(message) is str:
             self.on_text(message)
         else:
             assert isinstance(message, bytes)
             self.on_binary(message)
-        if ws.is_blocked:
+        if ws.is_blocked and not self._is_held:
             ws.pause_until_drained()
 
     def _beat(self) -> None:
@@ -119,7 +163,7 @@ class MessageSocket(ABC):
             return
         self._missed += 1
         if self._missed >= _MISSED_BEATS:
-            self.ws.close(GOING_AWAY, "nothing was heard for too long")
+            self.close(GOING_AWAY, "nothing was heard for too long")
         else:
             self.ws.ping()
 
@@ -127,6 +171,4 @@ class MessageSocket(ABC):
         self.first_came()
         self.runtime.heartbeats.discard(self._beat)
         self.runtime.sockets.discard(self)
-        calls, self.calls = self.calls, {}
-        for call in calls.values():
-            call.cancel()
+        self.cancel_calls()

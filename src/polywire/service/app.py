@@ -15,7 +15,7 @@ from polywire.schema.message import where
 from polywire.schema.types import MessageType, MethodKind, ServiceType
 from polywire.schema.walk import reachable
 from polywire.service.interceptor import Interceptor
-from polywire.service.options import ConnectOptions, GraphqlOptions, TrpcOptions
+from polywire.service.options import ConnectOptions, GraphqlOptions, TrpcOptions, WebSocketOptions
 from polywire.service.routes import parse_route, route_key
 from polywire.service.service import Service
 
@@ -95,7 +95,7 @@ class App:
     drain_s: seconds that calls under way are given at the end before they are cancelled.
     environment: a word for health, "production".
     origins: of pages that may call besides our own, `https://app.example.com`; `*` for all, then without cookies.
-    connect, graphql, trpc: settings of a dialect; None: its defaults.
+    connect, graphql, trpc, websocket: settings of a dialect; None: its defaults.
 
     Raises SchemaError when two services, routes or messages clash (both are named), ValueError for an option out
     of range.
@@ -120,6 +120,7 @@ class App:
         connect: ConnectOptions | None = None,
         graphql: GraphqlOptions | None = None,
         trpc: TrpcOptions | None = None,
+        websocket: WebSocketOptions | None = None,
     ) -> None:
         self.services = tuple(_bind(service) for service in services)
         _check_services(self.services)
@@ -139,6 +140,7 @@ class App:
         self.connect = connect or ConnectOptions()
         self.graphql = graphql or GraphqlOptions()
         self.trpc = trpc or TrpcOptions()
+        self.websocket = websocket or WebSocketOptions()
         if default_deadline_s is not None:
             _check_above_zero("default_deadline_s", default_deadline_s)
         if stream_idle_s is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 _FIELD_TEXT = re.compile(r"[!-~]([ -~]*[!-~])?")
 
@@ -96,6 +97,58 @@ class TrpcOptions:
 
     path: str | None = "/trpc"
     max_batch: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketOptions:
+    """WebSockets: the polywire protocol, and what holds for those of every protocol.
+
+    path: where the polywire protocol answers; None: nowhere.
+    authenticate: `async (token, peer) -> principal`, once for each socket of the polywire protocol; token: of the first
+    message, or of `authorization: Bearer …`; None where `hello` has none. It raises `Unauthenticated`. What it returns
+    is `call.principal` of every call on the socket. None: sockets are taken without, and interceptors look at calls.
+    first_message_s: seconds that a client has for its `hello`, where that is needed, and `authenticate` for its answer.
+    max_message_bytes: of one message of the polywire protocol; its payload is bounded by `max_request_bytes` too.
+    messages_per_s: of one socket of the polywire protocol, on average, as many at once; None: what back-pressure lets.
+    max_calls: under way on one socket.
+    idle_s: seconds without a message and without a call under way after which a socket is closed; None: never.
+    deflate: permessage-deflate, as of `WebSocketLimits`.
+
+    Of all WebSockets of a process, whatever is spoken on them; None: no bound:
+    max_per_address: that are open from one IP address, in IPv6 from one /64.
+    connects_per_s: that one such address may open, on average, as many at once.
+
+    max_per_principal: sockets of the polywire protocol that are open for one principal, in a process; principals are
+    told apart by `==`, so they must be hashable. None: no bound.
+
+    Raises ValueError for an option out of range.
+    """
+
+    path: str | None = "/ws"
+    authenticate: Callable[[str | None, Any], Awaitable[Any]] | None = None
+    first_message_s: float = 10.0
+    max_message_bytes: int = 1024 * 1024
+    messages_per_s: float | None = None
+    max_calls: int = 128
+    idle_s: float | None = None
+    max_per_address: int | None = None
+    max_per_principal: int | None = None
+    connects_per_s: float | None = None
+    deflate: Literal["off", "no_context_takeover", "context_takeover"] = "off"
+
+    def __post_init__(self) -> None:
+        for name in ("max_message_bytes", "messages_per_s", "max_calls", "max_per_address", "max_per_principal"):
+            value = getattr(self, name)
+            if value is not None:
+                _check_at_least(name, value, 1)
+        for name in ("first_message_s", "idle_s", "connects_per_s"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+                raise ValueError(f"{name}={value!r} must be above 0")
+        if self.authenticate is not None and not callable(self.authenticate):
+            raise ValueError("authenticate= is a function: async def authenticate(token, peer)")
+        if self.max_per_principal is not None and self.authenticate is None:
+            raise ValueError("max_per_principal= needs authenticate=, which says who a principal is")
 
 
 def _check_at_least(name: str, value: float, least: int) -> None:

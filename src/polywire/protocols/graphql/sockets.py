@@ -59,7 +59,7 @@ class Sockets:
         GraphqlSocket(self._runtime, exchange, self._preparation).begin(self._init_timeout_s)
 
 
-class GraphqlSocket(MessageSocket):
+class GraphqlSocket(MessageSocket[Operation]):
     """One client. The texts of its `connection_init` count as metadata of all that it asks."""
 
     def __init__(self, runtime: Runtime, exchange: Exchange, preparation: Preparation) -> None:

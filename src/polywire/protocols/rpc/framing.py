@@ -42,7 +42,7 @@ def read_prefix(data: bytes | bytearray, limit_bytes: int) -> Prefix:
         raise _bad_flag()
     length = int.from_bytes(data[1:5])
     if length > limit_bytes:
-        raise _too_large(limit_bytes, length)
+        raise too_large(limit_bytes, length)
     return Prefix(data[0] == 1, length)
 
 
@@ -84,7 +84,7 @@ def message_splitter(limit_bytes: int) -> EnvelopeSplitter:
         if problem == "flags":
             return _bad_flag()
         if problem == "length":
-            return _too_large(limit_bytes, number)
+            return too_large(limit_bytes, number)
         where = "a message's prefix" if number < PREFIX_BYTES else "a message"
         return MalformedInput(f"the stream ends within {where}")
 
@@ -95,7 +95,8 @@ def _bad_flag() -> RpcError:
     return MalformedInput("the message's compression flag is neither 0 nor 1")
 
 
-def _too_large(limit_bytes: int, length: int) -> RpcError:
+def too_large(limit_bytes: int, length: int) -> RpcError:
+    """A message of `length` bytes is beyond the limit."""
     return ResourceExhausted(f"the message is larger than {limit_bytes} bytes ({length})", reason=TOO_LARGE)
 
 

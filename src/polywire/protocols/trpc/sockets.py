@@ -57,7 +57,7 @@ class Sockets:
         TrpcSocket(self._runtime, exchange, self._by_path).begin()
 
 
-class TrpcSocket(MessageSocket):
+class TrpcSocket(MessageSocket[Call]):
     """One client. Its calls are known by the ids that it gives them."""
 
     def __init__(self, runtime: Runtime, exchange: Exchange, by_path: dict[str, Procedure]) -> None:

@@ -1,0 +1,316 @@
+"""Messages in and out, in JSON: the tables of docs/websocket-protocol.md."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from polywire.testing import TestClient
+from polywire.testing.websocket import TestSocket
+from tests.protocols.websocket.desk import Desk, make_app
+
+VIOLATIONS = [
+    ("{", "the message is not JSON"),
+    ("[" * 2000 + "]" * 2000, "the message is none of this protocol: Expected `object`, got `array`"),
+    ("7", "the message is none of this protocol: Expected `object`, got `int`"),
+    ("{}", "the message is none of this protocol: Object missing required field `type`"),
+    ('{"type": "subscribe"}', "there is no type 'subscribe'"),
+    ('{"type": 1}', "the message is none of this protocol: Expected `str`, got `int` - at `$.type`"),
+    ('{"type": "call", "method": "desk.Desk/Bare"}', "the id of a call is between 1 and 9007199254740991"),
+    ('{"type": "call", "id": 0, "method": "desk.Desk/Bare"}', "the id of a call is between 1 and 9007199254740991"),
+    ('{"type": "call", "id": -1, "method": "desk.Desk/Bare"}', "the id of a call is between 1 and 9007199254740991"),
+    (
+        '{"type": "call", "id": 9007199254740992, "method": "desk.Desk/Bare"}',
+        "the id of a call is between 1 and 9007199254740991",
+    ),
+    (
+        '{"type": "call", "id": "1", "method": "desk.Desk/Bare"}',
+        "the message is none of this protocol: Expected `int`, got `str` - at `$.id`",
+    ),
+    ('{"type": "call", "id": 1, "method": "desk.Desk/Bare", "input": {]}', "the message is not JSON"),
+    ('{"type": "call", "id": 1, "method": "desk.Desk/Count", "credit": -1}', "credit is 1 or more"),
+    ('{"type": "credit", "id": 1}', "credit is 1 or more"),
+    ('{"type": "credit", "id": 1, "count": -5}', "credit is 1 or more"),
+]
+
+
+async def opened(ws: TestSocket) -> dict[str, Any]:
+    welcome: dict[str, Any] = await ws.receive_json()
+    assert welcome["type"] == "welcome"
+    return welcome
+
+
+async def exchange(ws: TestSocket, *messages: dict[str, Any], count: int = 1) -> list[Any]:
+    for message in messages:
+        ws.send_json(message)
+    return [await ws.receive_json() for _ in range(count)]
+
+
+@pytest.mark.parametrize("subprotocols", [(), ("polywire.v1.json",), ("other", "polywire.v1.json")])
+@pytest.mark.parametrize("version", ["1.1", "2"])
+async def test_the_welcome_comes_first(version: str, subprotocols: tuple[str, ...]) -> None:
+    async with TestClient(make_app()) as client:
+        async with client.websocket("/ws", version=version, subprotocols=subprotocols) as ws:
+            assert ws.subprotocol == ("polywire.v1.json" if subprotocols else None)
+            welcome = await opened(ws)
+            session, server = welcome.pop("session"), welcome.pop("server")
+            assert welcome == {
+                "type": "welcome",
+                "version": 1,
+                "app": {"name": "desk", "version": "3"},
+                "capabilities": ["calls", "streams", "credit", "resume"],
+                "heartbeat_s": 15.0,
+                "limits": {"message_bytes": 1048576, "calls": 128, "credit": 64},
+            }
+        async with client.websocket("/ws") as ws:
+            other = await opened(ws)
+            assert (other["session"] != session, other["server"]) == (True, server)
+
+
+async def test_an_offer_that_is_not_spoken_here_is_closed() -> None:
+    async with TestClient(make_app()) as client, client.websocket("/ws", subprotocols=["polywire.v2.json"]) as ws:
+        assert ws.subprotocol is None
+        assert (await ws.closed())[0] == 4406
+
+
+CALLS: list[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]] = [
+    (
+        "a result",
+        [{"type": "call", "id": 1, "method": "desk.Desk/Get", "input": {"text": "naïve", "number": "5"}}],
+        [{"type": "result", "id": 1, "message": {"text": "naïve", "number": 5, "data": ""}}],
+    ),
+    (
+        "no input, a bare result",
+        [{"type": "call", "id": 9007199254740991, "method": "desk.Desk/Bare"}],
+        [{"type": "result", "id": 9007199254740991, "message": 7}],
+    ),
+    (
+        "no result",
+        [{"type": "call", "id": 1, "method": "desk.Desk/Nothing", "unknown": []}],
+        [{"type": "result", "id": 1}],
+    ),
+    (
+        "an id again, once it is free",
+        [{"type": "call", "id": 1, "method": "desk.Desk/Bare"}, {"type": "call", "id": 1, "method": "desk.Desk/Bare"}],
+        [{"type": "result", "id": 1, "message": 7}, {"type": "result", "id": 1, "message": 7}],
+    ),
+    (
+        "metadata there and back",
+        [{"type": "call", "id": 1, "method": "desk.Desk/Told", "input": {"name": "k"}, "metadata": {"K": "v"}}],
+        [
+            {
+                "type": "result",
+                "id": 1,
+                "message": "v",
+                "metadata": {"said": "before, twice", "after-bin": "AP8"},
+            }
+        ],
+    ),
+    (
+        "an error",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Fails"}],
+        [
+            {
+                "type": "error",
+                "id": 3,
+                "code": "NOT_FOUND",
+                "reason": "NOTE_NOT_FOUND",
+                "message": "no such note",
+                "details": [
+                    {"field": "text", "reason": "is not there"},
+                    {"type": "Note", "text": "x", "number": 1, "data": ""},
+                ],
+                "metadata": {"retry-after": "3"},
+            }
+        ],
+    ),
+    (
+        "no such method",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Gone"}],
+        [{"type": "error", "id": 3, "code": "UNIMPLEMENTED", "message": "there is no method 'desk.Desk/Gone'"}],
+    ),
+    (
+        "a wrong input",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Get", "input": {"text": 5}}],
+        [
+            {
+                "type": "error",
+                "id": 3,
+                "code": "INVALID_ARGUMENT",
+                "reason": "INVALID",
+                "message": "text: expected a string, got a number",
+                "details": [{"field": "text", "reason": "expected a string, got a number"}],
+            }
+        ],
+    ),
+    (
+        "a time-out that is none",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Bare", "timeout_s": 0}],
+        [
+            {
+                "type": "error",
+                "id": 3,
+                "code": "INVALID_ARGUMENT",
+                "reason": "MALFORMED",
+                "message": "timeout_s must be above 0",
+            }
+        ],
+    ),
+    (
+        "a deadline",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Waits", "timeout_s": 0.01}],
+        [{"type": "error", "id": 3, "code": "DEADLINE_EXCEEDED", "message": "the deadline has passed"}],
+    ),
+    (
+        "a cancellation",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Waits"}, {"type": "cancel", "id": 3}],
+        [{"type": "error", "id": 3, "code": "CANCELLED", "message": "the caller cancelled the call"}],
+    ),
+    (
+        "a stream",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Count", "input": {"to": 2}}],
+        [
+            {"type": "next", "id": 3, "message": 0},
+            {"type": "next", "id": 3, "message": 1},
+            {"type": "end", "id": 3},
+        ],
+    ),
+    (
+        "a stream with positions, from one on",
+        [{"type": "call", "id": 3, "method": "desk.Desk/Positions", "input": {"to": 2}, "after": "1"}],
+        [
+            {"type": "next", "id": 3, "message": {"text": "n", "number": 2, "data": ""}, "position": "2"},
+            {"type": "end", "id": 3},
+        ],
+    ),
+    (
+        "a stream in",
+        [
+            {"type": "call", "id": 3, "method": "desk.Desk/Join"},
+            {"type": "next", "id": 3, "message": {"text": "a"}},
+            {"type": "next", "id": 3, "message": {"text": "b"}},
+            {"type": "end", "id": 3},
+        ],
+        [{"type": "result", "id": 3, "message": "a+b"}],
+    ),
+    (
+        "streams both ways",
+        [
+            {"type": "call", "id": 3, "method": "desk.Desk/Mirror"},
+            {"type": "next", "id": 3, "message": {"text": "a"}},
+            {"type": "end", "id": 3},
+        ],
+        [
+            {"type": "next", "id": 3, "message": {"text": "a", "number": 0, "data": ""}},
+            {"type": "end", "id": 3},
+        ],
+    ),
+    (
+        "calls side by side",
+        [
+            {"type": "call", "id": 1, "method": "desk.Desk/Mirror"},
+            {"type": "call", "id": 2, "method": "desk.Desk/Bare"},
+            {"type": "end", "id": 1},
+        ],
+        [{"type": "result", "id": 2, "message": 7}, {"type": "end", "id": 1}],
+    ),
+    (
+        "what is over may be spoken of",
+        [
+            {"type": "next", "id": 4, "message": {"text": "a"}},
+            {"type": "end", "id": 4},
+            {"type": "cancel", "id": 4},
+            {"type": "credit", "id": 4, "count": 1},
+            {"type": "ping"},
+        ],
+        [{"type": "pong"}],
+    ),
+    (
+        "a hello that nobody asked for",
+        [
+            {"type": "hello", "token": "t"},
+            {"type": "call", "id": 1, "method": "desk.Desk/Told", "input": {"name": "authorization"}},
+        ],
+        [
+            {
+                "type": "result",
+                "id": 1,
+                "message": "Bearer t",
+                "metadata": {"said": "before, twice", "after-bin": "AP8"},
+            }
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+@pytest.mark.parametrize(("sent", "expected"), [row[1:] for row in CALLS], ids=[row[0] for row in CALLS])
+async def test_messages(sent: list[dict[str, Any]], expected: list[dict[str, Any]], version: str) -> None:
+    desk = Desk()
+    desk.may_read.set()
+    async with TestClient(make_app(desk)) as client, client.websocket("/ws", version=version) as ws:
+        await opened(ws)
+        received = await exchange(ws, *sent, count=len(expected))
+        ids = [message.pop("request_id") for message in received if message["type"] == "error"]
+        assert all(ids)
+        assert received == expected
+        assert (await exchange(ws, {"type": "ping"})) == [{"type": "pong"}]
+
+
+@pytest.mark.parametrize(("text", "told"), VIOLATIONS)
+async def test_what_is_no_message_is_told_and_closed(text: str, told: str) -> None:
+    async with TestClient(make_app()) as client, client.websocket("/ws") as ws:
+        await opened(ws)
+        ws.send(text)
+        error = await ws.receive_json()
+        error.pop("request_id")
+        assert error == {"type": "error", "code": "INVALID_ARGUMENT", "reason": "MALFORMED", "message": told}
+        assert await ws.closed() == (4400, "that is no message of this protocol")
+
+
+@pytest.mark.parametrize(
+    ("messages", "told"),
+    [
+        ([{"type": "ping"}, {"type": "hello"}], "hello may only be the first message"),
+        ([{"type": "call", "id": 1, "method": "desk.Desk/Waits"}] * 2, "the id 1 is in use"),
+        (
+            [{"type": "call", "id": 1, "method": "desk.Desk/Waits"}, {"type": "next", "id": 1, "message": 1}],
+            "desk.Desk/Waits takes no stream",
+        ),
+        (
+            [{"type": "call", "id": 1, "method": "desk.Desk/Waits"}, {"type": "end", "id": 1}],
+            "desk.Desk/Waits takes no stream",
+        ),
+        (
+            [
+                {"type": "call", "id": 1, "method": "desk.Desk/Join"},
+                {"type": "end", "id": 1},
+                {"type": "next", "id": 1, "message": {"text": "a"}},
+            ],
+            "the stream 1 has ended",
+        ),
+    ],
+)
+async def test_what_may_not_come_now(messages: list[dict[str, Any]], told: str) -> None:
+    desk = Desk()
+    async with TestClient(make_app(desk)) as client, client.websocket("/ws") as ws:
+        await opened(ws)
+        for message in messages:
+            ws.send(json.dumps(message))
+        received = [await ws.receive_json()]
+        while "id" in received[-1] or received[-1]["type"] == "pong":
+            received.append(await ws.receive_json())
+        assert (received[-1]["code"], received[-1]["message"]) == ("INVALID_ARGUMENT", told)
+        assert (await ws.closed())[0] == 4400
+        async with asyncio.timeout(5):
+            while client.site.open_calls:  # noqa: ASYNC110 -- turns of the loop, no time
+                await asyncio.sleep(0)
+
+
+async def test_bytes_are_no_json() -> None:
+    async with TestClient(make_app()) as client, client.websocket("/ws") as ws:
+        ws.send(b"{}")
+        assert await ws.closed() == (1003, "messages are text")
