@@ -1,6 +1,6 @@
 // Serves the demo, makes stubs of its contract, and lets foreign clients loose on it: node run.mjs [test files]
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -63,6 +63,11 @@ await new Promise((resolve, reject) => {
 });
 let status = 1;
 try {
+  // Its parts, too: beneath this folder Node.js takes them for modules.
+  cpSync(join(root, "src", "polywire", "protocols", "javascript"), join(generated, "client"), { recursive: true });
+  for (const name of ["polywire.js", "polywire.d.ts"]) {
+    writeFileSync(join(generated, name), await (await fetch(`http://127.0.0.1:${port}/${name}`)).text());
+  }
   const tests = process.argv.slice(2);
   const files = tests.length ? tests : readdirSync(join(here, "tests")).map((name) => join(here, "tests", name));
   const done = spawnSync(process.execPath, ["--test", "--test-force-exit", "--test-reporter=spec", "--test-concurrency=2", ...files], {

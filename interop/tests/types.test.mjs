@@ -1,11 +1,15 @@
-// What tsc makes of the AppRouter that polywire writes: a wrong call does not compile.
+// What tsc makes of the AppRouter that polywire writes, and of the client's own types: a wrong call does not compile.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 
-test("right calls compile, wrong ones do not", () => {
-  const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022", "--skipLibCheck"];
-  const done = spawnSync("node_modules/.bin/tsc", [...flags, "types/calls.ts"], { encoding: "utf8" });
-  assert.equal(done.stdout + done.stderr, "");
-  assert.equal(done.status, 0);
-});
+const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2022"];
+
+for (const args of [["types/calls.ts", "--skipLibCheck"], ["types/client.ts"]]) {
+  test(`${args[0]}: right calls compile, wrong ones do not`, () => {
+    const done = spawnSync("node_modules/.bin/tsc", [...flags, ...args], { encoding: "utf8" });
+    assert.equal(done.stdout + done.stderr, "");
+    assert.equal(done.status, 0);
+  });
+}
+

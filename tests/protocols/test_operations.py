@@ -10,6 +10,7 @@ import pytest
 
 from polywire import App, Service, query
 from polywire.protocols.docs_page.endpoints import docs_endpoints
+from polywire.protocols.javascript import javascript_endpoints
 from polywire.protocols.operations import Operations
 from polywire.runtime.health import Health, State
 from polywire.runtime.metrics import Metrics
@@ -107,4 +108,5 @@ def test_an_app_knows_what_is_answered_beside_it() -> None:
         @query
         async def run(self) -> None: ...
 
-    assert {*operations(State.SERVING).endpoints(), *docs_endpoints(App(Thing()))} == OWN_PATHS
+    answered = {*operations(State.SERVING).endpoints(), *docs_endpoints(App(Thing())), *javascript_endpoints()}
+    assert answered == OWN_PATHS

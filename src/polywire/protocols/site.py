@@ -16,6 +16,7 @@ from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.files import FileServer
 from polywire.protocols.graphql.server import GraphqlServer
 from polywire.protocols.grpc.server import GrpcServer
+from polywire.protocols.javascript import javascript_endpoints
 from polywire.protocols.mounts import MountServer
 from polywire.protocols.operations import Operations
 from polywire.protocols.rest.errors import respond_error
@@ -77,7 +78,8 @@ class Site:
         for server in servers:
             self._add(server)
         self._operations = Operations(self.health, self.metrics)
-        for path, endpoint in {**self._operations.endpoints(), **docs_endpoints(app)}.items():
+        own = {**self._operations.endpoints(), **docs_endpoints(app), **javascript_endpoints()}
+        for path, endpoint in own.items():
             self.add_endpoint("GET", path, endpoint)
         self._mounts = tuple(MountServer(mount, self.runtime) for mount in app.mounts)
         self._files = [FileServer(route, self.runtime.pool) for route in app.file_routes]

@@ -21,7 +21,9 @@ from polywire.service.service import Service
 
 Hook = TypeVar("Hook", bound=Callable[[], Any])
 
-OWN_PATHS: Final = frozenset({"/docs", "/health", "/health/live", "/health/ready", "/metrics", "/openapi.json"})
+OWN_PATHS: Final = frozenset(
+    {"/docs", "/health", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/polywire.d.ts", "/polywire.js"}
+)
 """What every app answers by GET beside its services."""
 
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+")

@@ -6,21 +6,18 @@ Its modules are laid into one script, so that its policy can name that by its ha
 from __future__ import annotations
 
 import functools
-import re
-from importlib import resources
 
 from polywire.protocols import docs_page
+from polywire.protocols.scripts import asset, joined
 
 MODULES = ("dom", "language", "schema", "context", "editor", "answer", "transport", "docs", "history", "main")
 """Each imports those before it only."""
-_IMPORT = re.compile(r"^import .*;\n", re.MULTILINE)
-_EXPORT = re.compile(r"^export ", re.MULTILINE)
 
 
 @functools.cache
 def explorer_page() -> bytes:
     """The whole page, style and script inside."""
-    page = _asset("page.html")
+    page = asset(__name__, "page.html")
     return page.replace("/*style*/", _style(), 1).replace("/*script*/", _script(), 1).encode()
 
 
@@ -33,14 +30,9 @@ def explorer_headers() -> tuple[tuple[str, str], ...]:
 @functools.cache
 def _style() -> str:
     """That of the page at `/docs`, and what is of this one."""
-    return docs_page.asset("page.css") + _asset("page.css")
+    return docs_page.asset("page.css") + asset(__name__, "page.css")
 
 
 @functools.cache
 def _script() -> str:
-    modules = (_asset(f"{name}.js") for name in MODULES)
-    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", module)) for module in modules)
-
-
-def _asset(name: str) -> str:
-    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return joined(__name__, MODULES)

@@ -1,0 +1,38 @@
+// Where events are held back on the way: topics are asked for what is new, again and again; the rest is as over events.
+
+import { EventsTransport } from "./http.js";
+
+const MOST_EVENTS = 100;
+/** How much longer than the server is asked to wait an answer may take, in ms. */
+const GRACE = 10_000;
+
+export class PollingTransport extends EventsTransport {
+  async follow(request, body, headers) {
+    if (!request.call.subscription) return super.follow(request, body, headers);
+    const method = request.message.method.replace(/Subscribe$/, "History");
+    const { last, ...input } = request.message.input;
+    let after = request.message.after ?? input.after;
+    while (!request.control.signal.aborted) {
+      await request.room();
+      const limit = Math.min(request.credit, MOST_EVENTS);
+      const wait = after === undefined ? undefined : this.settings.pollingWait / 1000;
+      const page = await this.#ask(method, { ...input, after, limit, wait_s: wait }, request);
+      if (page.gap) request.tell({ type: "next", message: { position: page.gap.after, gap: page.gap } });
+      for (const event of page.events) request.tell({ type: "next", message: event, position: event.position });
+      after = page.position;
+    }
+  }
+
+  async #ask(method, input, request) {
+    const asked = new AbortController();
+    const stop = () => asked.abort();
+    const timer = setTimeout(stop, this.settings.pollingWait + GRACE);
+    request.control.signal.addEventListener("abort", stop);
+    try {
+      return await (await this.post(method, JSON.stringify(input), request, {}, asked.signal)).json();
+    } finally {
+      clearTimeout(timer);
+      request.control.signal.removeEventListener("abort", stop);
+    }
+  }
+}

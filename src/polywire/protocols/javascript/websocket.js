@@ -1,0 +1,112 @@
+// Transports carry messages and know nothing of calls. Each has `static isAvailable(settings)` and
+//   open(token)          leads to listener.opened(limits) or listener.closed({code, reason, error, isUnsuitable})
+//   send(message, call)  what the client says, as in docs/websocket-protocol.md; call: whose message it is
+//   check()              the network may have changed: find out soon whether the other side is there
+//   close()              silently: the listener is told nothing more
+// and tells listener.message(message) what the server says, listener.closed(...) when all is lost.
+
+import { PolywireError } from "./errors.js";
+
+const SUBPROTOCOL = "polywire.v1.json";
+const ABNORMAL = 1006;
+/** Beats without a word from the server until it counts as gone. It is asked after the first. */
+const MISSED_BEATS = 3;
+
+/** Everything over one WebSocket. */
+export class WebSocketTransport {
+  #socket;
+  #timer;
+  #checking;
+  #heard = false;
+  #missed = 0;
+  #mostBytes = Infinity;
+  /** An error of the whole connection: a close follows. */
+  #told;
+
+  static isAvailable = (settings) => typeof settings.WebSocket === "function";
+
+  constructor(settings, listener) {
+    this.settings = settings;
+    this.listener = listener;
+  }
+
+  open(token) {
+    const url = new URL(this.settings.path, this.settings.url);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = (this.#socket = new this.settings.WebSocket(url.href, SUBPROTOCOL));
+    socket.onopen = () => this.send({ type: "hello", token });
+    socket.onmessage = (event) => this.#take(event.data);
+    socket.onclose = (event) => this.#lose(event.code, event.reason);
+    socket.onerror = () => {}; // a close follows, and says as little
+    this.#timer = setTimeout(() => this.#lose(ABNORMAL, "no answer in time"), this.settings.connectTimeout);
+  }
+
+  send(message) {
+    if (this.#socket.readyState !== 1) return; // its close is about to be told
+    const text = JSON.stringify(message);
+    if (text.length * 3 > this.#mostBytes && new TextEncoder().encode(text).length > this.#mostBytes) this.#refuse(message);
+    else this.#socket.send(text);
+  }
+
+  /** The server would close the connection for it, and with that end every other call. */
+  #refuse({ type, id }) {
+    if (type !== "call") this.send({ type: "cancel", id });
+    const text = `a message may have ${this.#mostBytes} bytes`;
+    this.listener.message({ type: "error", id, code: "RESOURCE_EXHAUSTED", reason: "TOO_LARGE", message: text });
+  }
+
+  check() {
+    this.#heard = false;
+    this.send({ type: "ping" });
+    clearTimeout(this.#checking);
+    this.#checking = setTimeout(() => this.#heard || this.#lose(ABNORMAL, "no answer"), this.settings.connectTimeout);
+  }
+
+  close() {
+    this.#leave(1000);
+  }
+
+  #take(data) {
+    this.#heard = true;
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      this.#lose(1007, "a message is no JSON");
+      return;
+    }
+    if (message.type === "welcome") this.#welcome(message);
+    else if (message.type === "error" && message.id === undefined) this.#told = PolywireError.of(message);
+    else if (message.type !== "pong") this.listener.message(message);
+  }
+
+  #welcome({ limits = {}, heartbeat_s: heartbeat = 15 }) {
+    clearTimeout(this.#timer);
+    this.#timer = setInterval(() => this.#beat(), heartbeat * 1000);
+    this.#mostBytes = limits.message_bytes ?? Infinity;
+    this.listener.opened(limits);
+  }
+
+  /** Counts beats and not time: a page in the background has its timers slowed down. */
+  #beat() {
+    this.#missed = this.#heard ? 0 : this.#missed + 1;
+    this.#heard = false;
+    if (this.#missed >= MISSED_BEATS) this.#lose(ABNORMAL, "the server is silent");
+    else if (this.#missed > 0) this.send({ type: "ping" });
+  }
+
+  #lose(code, reason) {
+    this.#leave(code === ABNORMAL ? 1000 : code);
+    this.listener.closed({ code, reason, error: this.#told });
+  }
+
+  /** Not waiting for the socket's own close: where the network is gone, that takes minutes. */
+  #leave(code) {
+    clearInterval(this.#timer);
+    clearTimeout(this.#checking);
+    const socket = this.#socket;
+    if (!socket?.onclose) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    if (socket.readyState < 2) socket.close(code === 1000 ? code : 4000);
+  }
+}
