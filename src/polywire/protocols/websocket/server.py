@@ -20,7 +20,7 @@ from polywire.runtime.binding import Binding
 from polywire.runtime.runtime import Runtime
 
 PROTOCOL: Final = "websocket"
-TOO_MANY_SOCKETS: Final = "TOO_MANY_SOCKETS"
+TOO_MANY_SOCKETS = "TOO_MANY_SOCKETS"
 """The reason of RESOURCE_EXHAUSTED where a principal has as many sockets as it may."""
 _JSON = JsonFraming()
 FRAMINGS: dict[str, Framing] = {framing.name: framing for framing in (_JSON,)}

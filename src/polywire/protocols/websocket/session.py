@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from polywire.errors import (
     Cancelled,
@@ -43,7 +43,7 @@ from polywire.runtime.metadata import Metadata, error_pairs
 if TYPE_CHECKING:
     from polywire.protocols.websocket.server import Target, WebSocketServer
 
-GOING_AWAY: Final = "GOING_AWAY"
+GOING_AWAY = "GOING_AWAY"
 """The reason of UNAVAILABLE for calls that come after `going_away`."""
 _CAPABILITIES = ["calls", "streams", "credit", "resume"]
 _RECONNECTS_PER_S = 1_000

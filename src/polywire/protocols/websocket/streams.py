@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from polywire.errors import Cancelled, MalformedInput, ResourceExhausted, RpcError
 from polywire.protocols.websocket.messages import INBOX, MOST_CREDIT
@@ -15,7 +15,7 @@ from polywire.tasks.eager import PENDING, Feed, Waiter
 if TYPE_CHECKING:
     from polywire.protocols.websocket.session import Session
 
-CREDIT_EXCEEDED: Final = "CREDIT_EXCEEDED"
+CREDIT_EXCEEDED = "CREDIT_EXCEEDED"
 """The reason of RESOURCE_EXHAUSTED where a client sends items that it has no credit for."""
 
 
