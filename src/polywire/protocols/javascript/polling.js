@@ -10,17 +10,26 @@ export class PollingTransport extends EventsTransport {
   async follow(request, body, headers) {
     if (!request.call.subscription) return super.follow(request, body, headers);
     const method = request.message.method.replace(/Subscribe$/, "History");
-    const { last, ...input } = request.message.input;
+    const { last = 0, ...input } = request.message.input;
     let after = request.message.after ?? input.after;
+    if (after === undefined) {
+      // Without a position it tells the last of what there is, of which one is enough to know where that ends.
+      after = this.#tell(request, await this.#ask(method, { ...input, limit: last || 1 }, request), last > 0);
+    }
     while (!request.control.signal.aborted) {
       await request.room();
       const limit = Math.min(request.credit, MOST_EVENTS);
-      const wait = after === undefined ? undefined : this.settings.pollingWait / 1000;
-      const page = await this.#ask(method, { ...input, after, limit, wait_s: wait }, request);
-      if (page.gap) request.tell({ type: "next", message: { position: page.gap.after, gap: page.gap } });
-      for (const event of page.events) request.tell({ type: "next", message: event, position: event.position });
-      after = page.position;
+      const wait = this.settings.pollingWait / 1000;
+      after = this.#tell(request, await this.#ask(method, { ...input, after, limit, wait_s: wait }, request), true);
     }
+  }
+
+  /** Returns the position to go on from. */
+  #tell(request, { events, position, gap }, isWanted) {
+    if (gap) request.tell({ type: "next", message: { gap } });
+    if (isWanted) for (const event of events) request.tell({ type: "next", message: event, position: event.position });
+    request.tell({ type: "next", message: { position }, position }); // as a greeting: nothing before it is missing
+    return position;
   }
 
   async #ask(method, input, request) {

@@ -90,15 +90,20 @@ export interface Stream<T> extends AsyncIterableIterator<T> {
   return(value?: any): Promise<IteratorResult<T, any>>;
 }
 
+/**
+ * Events that are missing. HISTORY_GONE, EPOCH_CHANGED: what came after the position cannot be had any more. SLOW: the
+ * reader does not keep up. NO_POSITION: the connection was lost, and a pattern (`*`) has no position to go on from.
+ */
 export interface Gap {
-  after?: string | null;
-  reason: "HISTORY_GONE" | "EPOCH_CHANGED" | "SLOW" | (string & {});
+  reason: "HISTORY_GONE" | "EPOCH_CHANGED" | "SLOW" | "NO_POSITION" | (string & {});
 }
 
 export interface Member {
   session: string;
-  user?: string | null;
-  since: string;
+  /** Empty where the app does not know who it is. */
+  user: string;
+  /** Unix time in seconds. */
+  since: number;
 }
 
 /** Exactly one of data, gap, joined and left is there. */

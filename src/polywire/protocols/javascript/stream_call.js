@@ -14,6 +14,7 @@ export class StreamCall extends Call {
   #error;
   #retries;
   #timer;
+  #begun = false;
   #dropped = false;
 
   constructor(connection, method, input, options) {
@@ -40,6 +41,14 @@ export class StreamCall extends Call {
     return message;
   }
 
+  /** Where there is no position to go on from, what came meanwhile is lost, which a subscription must tell. */
+  sentOver(link, credit) {
+    super.sentOver(link, credit);
+    if (this.subscription && this.#begun && this.position === undefined) {
+      this.#deliver({ message: { gap: { reason: "NO_POSITION" } } });
+    }
+  }
+
   take(message) {
     if (message.type === "next") this.#deliver(message);
     else if (message.type === "end") this.end();
@@ -53,6 +62,7 @@ export class StreamCall extends Call {
       return;
     }
     if (position !== undefined) this.position = position;
+    this.#begun = true;
     this.#retries.reset();
     const item = { value, position };
     const reader = this.#readers.shift();
