@@ -133,6 +133,7 @@ def test_it_is_for_many_linuxes_and_brings_nghttp2(wheel: Path) -> None:
     assert [name for name in names if name.startswith("polywire.libs/libnghttp2")]
     assert any(name.endswith("/licenses/LICENSE") for name in names)
     assert "polywire/py.typed" in names
+    assert {"polywire/protocols/javascript/client.js", "polywire/protocols/javascript/polywire.d.ts"} <= {*names}
     assert not [name for name in names if name.endswith((".c", ".pyx"))]
 
 
