@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ class UserService(Service, package="user", lock=contract_lock("contract")):
 
 app = App(UserService())
 """
+FIXTURES = Path(__file__).parents[1] / "contract" / "fixtures"
 FIELDS = "id: Int32\n    name: str\n    email: str"
 
 
@@ -70,6 +73,91 @@ def test_a_breaking_change_is_named_by_place_and_ends_with_1(tmp_path: Path) -> 
     assert "user.User.email" in subjects
     assert any("/v1/users/{id}" in str(change) for change in changes)
     assert contract(tmp_path, "check", "nothing.py:app").returncode == 2
+
+
+def test_what_breaks_nobody_ends_with_0_and_says_what_to_do(tmp_path: Path) -> None:
+    app(tmp_path)
+    contract(tmp_path, "write", "users.py:app")
+    assert contract(tmp_path, "check", "users.py:app").stdout == "nothing breaks against contract\n"
+    app(tmp_path, f"{FIELDS}\n    city: str = ''")
+    checked = contract(tmp_path, "check", "users.py:app")
+    assert checked.returncode == 0
+    assert checked.stdout.splitlines()[1:] == ["`polywire contract write` brings the folder up to date"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("user_int64", "user_string", "21:9: user_int64.GetUserRequest.user_id: "),
+        ("user_string", "user", "18:10: user_string.GetUserRequest.id: "),
+        ("user_int64", "user", "21:9: user_int64.GetUserRequest.user_id: "),
+    ],
+)
+def test_the_shapes_of_user_service_break_each_other(old: str, new: str, place: str) -> None:
+    checked = contract(FIXTURES, "check", "--from", f"{old}.proto", "--to", f"{new}.proto")
+    assert checked.returncode == 1
+    assert f"\n{old}.proto:{place}" in checked.stdout
+    found = json.loads(contract(FIXTURES, "check", "--from", f"{old}.proto", "--to", f"{new}.proto", "--json").stdout)
+    assert f"{len(found)} breaking changes" in checked.stdout
+    assert {one["file"] for one in found} == {f"{old}.proto"}
+    assert all(one["line"] and one["column"] and one["breaks"] for one in found)
+
+
+def test_a_contract_that_cannot_be_read_is_told_by_its_place(tmp_path: Path) -> None:
+    app(tmp_path)
+    contract(tmp_path, "write", "users.py:app")
+    proto = tmp_path / "contract" / "user.proto"
+    kept = proto.read_bytes()
+    proto.write_bytes(kept + b"message {\n")
+    line = kept.count(b"\n") + 1
+    told = f"contract/user.proto:{line}:9: expected the message's name, found '{{'"
+    for command in ("write", "check", "lint"):
+        refused = contract(tmp_path, command, "users.py:app")
+        assert refused.returncode == 2
+        assert told in refused.stderr
+    assert contract(tmp_path, "lint", "contract").stderr == f"error: {told}\n"
+    proto.write_bytes(kept)
+    (tmp_path / "contract" / "openapi.json").write_text("{")
+    assert contract(tmp_path, "check", "users.py:app").stderr.startswith("error: contract/openapi.json:1:2: ")
+
+
+def test_a_terminal_gets_colour_and_a_file_none(tmp_path: Path) -> None:
+    app(tmp_path, path="getUser")
+    assert "\x1b" not in contract(tmp_path, "lint", "users.py:app").stdout
+    outer, inner = pty.openpty()
+    try:
+        with os.fdopen(inner, "wb") as terminal:
+            subprocess.run(
+                [sys.executable, "-m", "polywire.cli", "contract", "lint", "users.py:app"],
+                cwd=tmp_path,
+                env={**{key: value for key, value in os.environ.items() if key != "NO_COLOR"}, "TERM": "xterm"},
+                stdout=terminal,
+                timeout=60,
+                check=False,
+            )
+            shown = os.read(outer, 65536).decode()
+    finally:
+        os.close(outer)
+    assert "\x1b[31mverb-in-path\x1b[0m" in shown
+
+
+def test_the_folder_says_what_the_application_lints_away(tmp_path: Path) -> None:
+    app(tmp_path, path="getUser")
+    source = tmp_path / "users.py"
+    docs = '"""One.\n\n        An old path: lint: allow verb-in-path.\n        """\n        ...'
+    source.write_text(source.read_text().replace("-> User: ...", f"-> User:\n        {docs}"))
+    contract(tmp_path, "write", "users.py:app")
+    proto = tmp_path / "contract" / "user.proto"
+    for target in ("users.py:app", "contract", "contract/user.proto"):
+        assert contract(tmp_path, "lint", target).returncode == 0
+    proto.write_text(proto.read_text().replace("  // lint: allow verb-in-path\n", ""))
+    for target in ("contract", "contract/user.proto"):
+        found = contract(tmp_path, "lint", target)
+        assert found.returncode == 1
+        assert found.stdout.startswith("contract/user.proto:")
+    (tmp_path / "empty").mkdir()
+    nothing = contract(tmp_path, "lint", "empty")
+    assert (nothing.returncode, nothing.stderr) == (2, "error: there is no .proto file in empty\n")
 
 
 def test_lint(tmp_path: Path) -> None:

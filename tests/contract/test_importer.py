@@ -11,10 +11,12 @@ from typing import Any
 import grpc
 import grpc_tools
 import pytest
+from click.testing import CliRunner
 from google.protobuf import empty_pb2, json_format
 from grpc_tools import protoc
 
 from polywire import App
+from polywire.cli.commands import cli
 from polywire.codec import Format, message_codec
 from polywire.contract.importer import import_proto
 from polywire.protofile import ProtoError
@@ -32,9 +34,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any, A
     folder = tmp_path_factory.mktemp("imported")
     package = folder / "imported_shop"
     package.mkdir()
-    imported = import_proto([SHOP], [PROTOS])
-    for name, text in imported.modules.items():
-        (package / name).write_text(text)
+    result = CliRunner().invoke(cli, ["contract", "import", str(SHOP), "--root", str(PROTOS), "--to", str(package)])
+    assert result.exit_code == 0, result.output
     google = Path(grpc_tools.__file__).parent / "_proto"
     apis = Path(importlib.import_module("google.api.annotations_pb2").__file__ or "").parents[2]
     for file in ("shop/types.proto", "shop/shop.proto"):
@@ -94,7 +95,10 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("order", [FULL, {}, {"color": "GREEN"}, {"card": ""}, {"parent": {"parent": {}}}], ids=str)
+ORDERS: list[Any] = [FULL, {}, {"color": "GREEN"}, {"card": ""}, {"parent": {"parent": {}}}]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids=str)
 def test_the_same_bytes_both_ways(made: tuple[Any, Any, Any], order: Any) -> None:
     ours, theirs, _ = made
     wire = json_format.ParseDict(order, theirs.Order()).SerializeToString(deterministic=True)
@@ -141,6 +145,20 @@ async def test_grpcio_calls_every_shape(made: tuple[Any, Any, Any]) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             await stub.Reset(empty_pb2.Empty())
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_grpcio_sees_the_bytes_that_it_would_have_written(made: tuple[Any, Any, Any]) -> None:
+    ours, theirs, _ = made
+    wires = [json_format.ParseDict(order, theirs.Order()).SerializeToString(deterministic=True) for order in ORDERS]
+    async with running(make_service(ours)) as url, grpc.aio.insecure_channel(url.removeprefix("http://")) as channel:
+        # Without serializers a call takes and gives what stands on the wire.
+        put = channel.unary_unary("/shop.v1.OrderService/PutOrder")
+        assert [await put(wire) for wire in wires] == wires
+        mirror = channel.stream_stream("/shop.v1.OrderService/Mirror")
+        assert [wire async for wire in mirror(iter(wires))] == wires
+        upload = channel.stream_unary("/shop.v1.OrderService/Upload")
+        orders = theirs.Orders(orders=map(theirs.Order.FromString, wires))
+        assert await upload(iter(wires)) == orders.SerializeToString(deterministic=True)
 
 
 async def test_its_routes_answer(made: tuple[Any, Any, Any]) -> None:

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polywire.cli.applications import load_or_complain
-from polywire.cli.contract_folder import contract_folder, shown_place
+from polywire.cli.contract_folder import contract_folder, load_protos, root_of, shown_place
 from polywire.cli.terminal import BOLD, DIM, GREEN, RED, complain, paint, wants_color
 
 if TYPE_CHECKING:
     from polywire.contract.breaking.changes import Change
-    from polywire.protofile import FileSet
 
 BROKEN, USAGE_ERROR = 1, 2
 
@@ -62,6 +61,7 @@ def check_app(target: str | None, folder: Path | None, verbose: bool, as_json: b
             str(folder),
             verbose,
             as_json,
+            "`polywire contract write` brings the folder up to date",
         )
     return USAGE_ERROR
 
@@ -70,10 +70,10 @@ def check_protos(old: Path, new: Path, verbose: bool, as_json: bool) -> int:
     """Returns the exit code."""
     from polywire.contract.breaking.protobuf import proto_changes
 
-    before, after = _load(old), _load(new)
+    before, after = load_protos(old), load_protos(new)
     if before is None or after is None:
         return USAGE_ERROR
-    old_root, new_root = _root(old), _root(new)
+    old_root, new_root = root_of(old), root_of(new)
     return report(
         [
             replace(
@@ -89,8 +89,11 @@ def check_protos(old: Path, new: Path, verbose: bool, as_json: bool) -> int:
     )
 
 
-def report(changes: Sequence[Change], what: str, verbose: bool, as_json: bool) -> int:
-    """Print the changes; returns the exit code. what: was compared, as the user knows it."""
+def report(changes: Sequence[Change], what: str, verbose: bool, as_json: bool, advice: str = "") -> int:
+    """Print the changes; returns the exit code.
+
+    what: was compared, as the user knows it. advice: what to do about changes that break nobody.
+    """
     broken = [change for change in changes if change.breaks]
     fine = [change for change in changes if not change.breaks]
     shown = [*broken, *(fine if verbose else [])]
@@ -105,6 +108,8 @@ def report(changes: Sequence[Change], what: str, verbose: bool, as_json: bool) -
         print(paint(_count(len(broken), "breaking change"), RED, color=color) + more)
         return BROKEN
     print(paint(f"nothing breaks against {what}", GREEN, color=color) + more)
+    if fine and advice:
+        print(advice)
     return 0
 
 
@@ -143,24 +148,3 @@ def _split(place: str) -> tuple[str, int, int | None]:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _load(path: Path) -> FileSet | None:
-    from polywire.contract.folder import proto_paths
-    from polywire.protofile import ProtoError, load
-
-    paths = proto_paths(path) if path.is_dir() else [path]
-    if not paths:
-        complain(f"there is no .proto file in {path}")
-        return None
-    try:
-        return load(paths, [_root(path)])
-    except ProtoError as error:
-        complain(f"{_root(path) / str(error.place)}: {error.problem}")
-    except OSError as error:
-        complain(f"{path}: {error.strerror}")
-    return None
-
-
-def _root(path: Path) -> Path:
-    return path if path.is_dir() else path.parent

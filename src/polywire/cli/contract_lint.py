@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polywire.cli.applications import load_or_complain
-from polywire.cli.contract_folder import shown_place
+from polywire.cli.contract_folder import load_protos, root_of, shown_place
 from polywire.cli.terminal import BOLD, DIM, GREEN, RED, complain, paint, wants_color
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ FOUND, USAGE_ERROR = 1, 2
 def lint(target: str | None, ignored: Sequence[str], as_json: bool) -> int:
     """Returns the exit code."""
     from polywire.contract.lint import RULES, lint_protos, lint_services
-    from polywire.protofile import ProtoError, load
 
     unknown = [rule for rule in ignored if rule not in RULES]
     if unknown:
@@ -30,15 +29,10 @@ def lint(target: str | None, ignored: Sequence[str], as_json: bool) -> int:
         return USAGE_ERROR
     if target is not None and (target.endswith(".proto") or Path(target).is_dir()):
         path = Path(target)
-        paths = sorted(path.rglob("*.proto")) if path.is_dir() else [path]
-        try:
-            findings = lint_protos(load(paths, [path] if path.is_dir() else []))
-        except ProtoError as error:
-            complain(str(error))
+        files = load_protos(path)
+        if files is None:
             return USAGE_ERROR
-        except OSError as error:
-            complain(f"{error.filename}: {error.strerror}")
-            return USAGE_ERROR
+        findings = [replace(one, place=str(root_of(path) / one.place)) for one in lint_protos(files)]
     else:
         app = load_or_complain(target)
         if app is None:
@@ -56,7 +50,8 @@ def _report(findings: list[Finding], as_json: bool) -> int:
         print(f"{paint(shown_place(one.place), BOLD, color=color)}: {one.subject}: {one.problem}")
         print(f"  {paint(one.instead, DIM, color=color)} [{paint(one.rule, RED, color=color)}]")
     if findings:
-        print(f"{len(findings)} found; `lint: allow RULE` in a declaration's docs says that it knows better")
+        found = paint(f"{len(findings)} found", RED, color=color)
+        print(f"{found}; `lint: allow RULE` in a declaration's docs says that it knows better")
         return FOUND
     print(paint("nothing to regret", GREEN, color=color))
     return 0

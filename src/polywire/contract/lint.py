@@ -12,6 +12,7 @@ from typing import Final
 
 from polywire.contract.importer.routes import Routes
 from polywire.contract.python_places import PythonPlaces
+from polywire.contract.rpc_options import allowed_rules
 from polywire.protofile import FileSet, Message
 from polywire.schema.names import snake
 from polywire.schema.types import Cardinality, Kind, MessageType, Method, MethodKind, ServiceType
@@ -52,7 +53,6 @@ _EFFECTS: Final = frozenset(
 _VERBS: Final = _EFFECTS | frozenset(
     {"do", "execute", "fetch", "find", "get", "list", "process", "read", "retrieve", "run", "search"}
 )
-_ALLOW = re.compile(r"lint: allow ([a-z-]+(?:, *[a-z-]+)*)")
 _WORD = re.compile(r"[a-z]+|[A-Z][a-z]*")
 
 
@@ -75,7 +75,7 @@ def lint_services(services: Sequence[ServiceType]) -> list[Finding]:
 def _method(method: Method, places: PythonPlaces) -> Iterator[Finding]:
     place, subject = places.of(method.full_name), method.full_name
     # All of the docs: of the contract they are but the first paragraph.
-    allowed = _allowed(f"{method.doc}\n{method.function.__doc__ or ''}")
+    allowed = allowed_rules(f"{method.doc}\n{method.function.__doc__ or ''}")
     found = [_path(template, place, subject) for template in dict.fromkeys(route.template for route in method.routes)]
     if method.kind is MethodKind.QUERY and (word := _effect(method.name)):
         found.append([_effect_finding(word, place, subject)])
@@ -106,12 +106,12 @@ def _file(files: FileSet, name: str) -> Iterator[Finding]:
                 found.append([_unbounded(place, subject)])
             if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", method.name):
                 found.append([_style(place, subject, "a method is UpperCamelCase", method.name)])
-            allowed = _allowed(method.doc)
+            allowed = allowed_rules(method.doc)
             for findings in found:
                 yield from (finding for finding in findings if finding.rule not in allowed)
     for enum in [one for one in files.enums.values() if files.owner(one.full_name) == name]:
         first = enum.values[0]
-        if not first.name.endswith("_UNSPECIFIED") and "enum-zero" not in _allowed(enum.doc):
+        if not first.name.endswith("_UNSPECIFIED") and "enum-zero" not in allowed_rules(enum.doc):
             expected = f"{snake(enum.name).upper()}_UNSPECIFIED"
             yield Finding(
                 "enum-zero", str(first.place), enum.full_name, f"its 0 is {first.name}", f"call the first {expected}"
@@ -121,7 +121,7 @@ def _file(files: FileSet, name: str) -> Iterator[Finding]:
 
 
 def _message(message: Message) -> Iterator[Finding]:
-    allowed = _allowed(message.doc)
+    allowed = allowed_rules(message.doc)
     if "name-style" in allowed:
         return
     if not re.fullmatch(r"[A-Z][A-Za-z0-9]*", message.name):
@@ -201,7 +201,3 @@ def _is_proto_list(message: Message) -> bool:
 
 def _has_limit(message: MessageType) -> bool:
     return bool(LIMITS & {one.name for one in message.fields})
-
-
-def _allowed(doc: str) -> frozenset[str]:
-    return frozenset(rule.strip() for found in _ALLOW.findall(doc) for rule in found.split(","))

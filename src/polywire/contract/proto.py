@@ -15,7 +15,7 @@ from polywire.contract.files import (
     type_name,
 )
 from polywire.contract.reach import NamedType
-from polywire.contract.rpc_options import idempotency_level, route_line
+from polywire.contract.rpc_options import allow_line, idempotency_level, route_line
 from polywire.schema.names import lower_camel
 from polywire.schema.types import Cardinality, EnumType, Field, Kind, MessageType, Method, ServiceType, UnionType
 
@@ -55,9 +55,10 @@ def _method(method: Method) -> Iterator[str]:
     request = ("stream " if method.shape.client_streaming else "") + "." + method.input.full_name
     response = ("stream " if method.shape.server_streaming else "") + "." + method.output.full_name
     yield from _comment(method.doc)
-    if method.doc and method.routes:
+    more = [*map(route_line, method.routes), allow_line(method)]
+    if method.doc and any(more):
         yield "//"
-    yield from _comment("\n".join(map(route_line, method.routes)))
+    yield from _comment("\n".join(more))
     level = idempotency_level(method)
     if level is None:
         yield f"rpc {method.name}({request}) returns ({response});"

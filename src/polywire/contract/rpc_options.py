@@ -1,4 +1,4 @@
-"""What a .proto says of a method beyond its messages: whether it has effects, and its REST routes.
+"""What a .proto says of a method beyond its messages: its effects, its REST routes, what the lint leaves out.
 
 Routes are comments there, `// HTTP: GET /v1/users/{id}`: as options they would need files of Google's that protoc does
 not bring along, in every project that compiles the contract. Where a file has `google.api.http` they are read of that.
@@ -17,6 +17,7 @@ NO_SIDE_EFFECTS: Final = "NO_SIDE_EFFECTS"
 """`google.protobuf.MethodOptions.IdempotencyLevel`: clients of Connect use GET for such a method."""
 
 _HTTP: Final = "(google.api.http)"
+_ALLOW = re.compile(r"lint: allow ([a-z-]+(?:, *[a-z-]+)*)")
 _LINE = re.compile(r"HTTP: ([A-Z]+) (/\S*)")
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
 
@@ -29,6 +30,17 @@ def idempotency_level(method: Method) -> str | None:
 
 def route_line(route: Route) -> str:
     return f"HTTP: {route.verb} {route.template}"
+
+
+def allowed_rules(doc: str) -> frozenset[str]:
+    """The rules of the lint that docs silence, by `lint: allow unbounded-list, verb-in-path`."""
+    return frozenset(rule.strip() for found in _ALLOW.findall(doc) for rule in found.split(","))
+
+
+def allow_line(method: Method) -> str:
+    """What all of a method's docs silence, where the first paragraph, which is its comment, does not say it; or ""."""
+    rules = allowed_rules(method.function.__doc__ or "") - allowed_rules(method.doc)
+    return f"lint: allow {', '.join(sorted(rules))}" if rules else ""
 
 
 def is_query(method: ProtoMethod) -> bool:

@@ -35,19 +35,17 @@ class NotOurs(Exception):
 
 
 def write_contract(folder: Path, texts: Mapping[str, str], *, force: bool = False) -> dict[str, str]:
-    """Brings a folder to these texts; returns what became of each file: _HEAD = PROTO_HEAD.encode()
+    """Brings a folder to these texts; returns what became of each file: NEW, CHANGED, UNCHANGED or REMOVED.
 
-    NEW, CHANGED, UNCHANGED or REMOVED.
-
-        If there are .proto files among the texts, those that were written for a package which is gone are removed.
+    If there are .proto files among the texts, those that were written for a package which is gone are removed.
     Every text is on the disk before the first file is replaced, and each is replaced whole. Numbers are compared first:
     a service that does not read this folder as its lock could give other ones, or give again that of something removed.
     Then nothing is written, for the contract would say what the service does not keep.
 
     force: replace .proto files without our first line as well.
 
-        Raises ProtoError for a folder whose files cannot be read, NumbersChanged, NotOurs, OSError; then nothing has
-        changed, but for an OSError while files are replaced.
+    Raises ProtoError for a folder whose files cannot be read, NumbersChanged, NotOurs, OSError; then nothing has
+    changed, but for an OSError while files are replaced.
     """
     present = {name: path.read_bytes() for name, path in _present(folder, texts)}
     wanted = {name: text.encode() for name, text in texts.items()}

@@ -49,7 +49,7 @@ def lock_of(folder: Traversable) -> ContractLock:
         return lock_from(load_folder(folder))
     except ProtoError as error:
         raise SchemaError(
-            str(error.place), error.problem, "mend the contract, or take it out of version control anew"
+            f"{folder}/{error.place}", error.problem, "mend the file, or restore it from version control"
         ) from None
 
 
