@@ -47,7 +47,8 @@ RESULTS = [
 
 @pytest.mark.parametrize(("message", "form", "value", "binary", "plain", "proto"), RESULTS)
 def test_results(message: MessageType, form: ResultForm, value: Any, binary: bytes, plain: bytes, proto: bytes) -> None:
-    for format_, expected in zip(Format, (binary, plain, proto), strict=True):
+    packed = msgspec.msgpack.encode(msgspec.json.decode(plain)) if plain else plain
+    for format_, expected in zip(Format, (binary, plain, proto, packed), strict=True):
         codec = method_codec(method(USER, message, form), format_)
         encoded = codec.encode_result(value)
         assert expected is None or encoded == expected
@@ -82,11 +83,19 @@ def test_wrong_results(format_: Format, message: MessageType, form: ResultForm, 
 def test_broken_results_of_a_peer(format_: Format) -> None:
     for message, form in ((NOTHING, ResultForm.EMPTY), (VALUE, ResultForm.WRAPPED)):
         with pytest.raises(MalformedInput):
-            method_codec(method(USER, message, form), format_).decode_result(b"\x07")
+            # No tag of protobuf, no JSON, no MessagePack.
+            method_codec(method(USER, message, form), format_).decode_result(b"\x07\xc1")
     if format_ is not Format.PROTOBUF:
         codec = method_codec(method(USER, VALUE, ResultForm.WRAPPED), format_)
         with pytest.raises(InvalidInput):
-            codec.decode_result(b'"x"' if format_ is Format.PLAIN_JSON else b'{"value":"x"}')
+            codec.decode_result(WRONG[format_])
+
+
+WRONG = {
+    Format.PLAIN_JSON: b'"x"',
+    Format.PROTO_JSON: b'{"value":"x"}',
+    Format.MESSAGE_PACK: msgspec.msgpack.encode("x"),
+}
 
 
 def test_codecs_are_made_once() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from polywire.codec._protobuf import ProtobufCodec
 from polywire.codec.json import Profile, json_reader, json_writer
+from polywire.codec.message_pack import packed_decoder, packed_encoder
 from polywire.schema.types import MessageType, Method, ResultForm
 
 
@@ -17,6 +18,8 @@ class Format(enum.Enum):
     PROTOBUF = "protobuf"
     PLAIN_JSON = "plain_json"
     PROTO_JSON = "proto_json"
+    MESSAGE_PACK = "message_pack"
+    """The maps of plain JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ def message_codec(message: MessageType, format: Format) -> MessageCodec:
     if format is Format.PROTOBUF:
         codec = _protobuf(message)
         return MessageCodec(codec.encode, codec.decode)
+    if format is Format.MESSAGE_PACK:
+        plain = message_codec(message, Format.PLAIN_JSON)
+        return MessageCodec(packed_encoder(plain.encode), packed_decoder(plain.decode))
     profile = _PROFILES[format]
     return MessageCodec(json_writer(message, profile).encode, json_reader(message, profile).decode)
 
@@ -58,8 +64,8 @@ def message_codec(message: MessageType, format: Format) -> MessageCodec:
 def method_codec(method: Method, format: Format) -> MethodCodec:
     """The codec of a method; the same object for the same arguments.
 
-    An EMPTY result is None: an empty message, in plain JSON no bytes at all. A WRAPPED one stands in its wrapper
-    message in protobuf and proto JSON and bare in plain JSON.
+    An EMPTY result is None: an empty message, in plain JSON and MessagePack no bytes at all. A WRAPPED one stands in
+    its wrapper message in protobuf and proto JSON and bare in the other two.
     """
     received = message_codec(method.input, format)
     encode_result, decode_result = _result(method, format)
@@ -72,6 +78,9 @@ def _protobuf(message: MessageType) -> ProtobufCodec:
 
 
 def _result(method: Method, format: Format) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
+    if format is Format.MESSAGE_PACK:
+        encode, decode = _result(method, Format.PLAIN_JSON)
+        return packed_encoder(encode), packed_decoder(decode)
     if method.result_form is ResultForm.MESSAGE:
         codec = message_codec(method.output, format)
         return codec.encode, codec.decode

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from polywire import (
     App,
@@ -35,7 +37,7 @@ class Desk(Service, package="desk"):
         self.may_read = asyncio.Event()
 
     @query
-    async def get(self, text: str, number: int = 0) -> Note:
+    async def get(self, text: str, number: Annotated[int, Meta(le=100)] = 0) -> Note:
         return Note(text, number)
 
     @query

@@ -30,7 +30,7 @@ class JsonFraming(Framing):
             raise MalformedInput("the message is not JSON") from None
 
     def welcome(self, welcome: Welcome) -> str:
-        return _encode(welcome).decode()
+        return '{"type":"welcome",' + _encode(welcome).decode()[1:]
 
     def result(self, id: int, payload: bytes, metadata: Pairs | None) -> str:
         message = b',"message":' + payload if payload else b""

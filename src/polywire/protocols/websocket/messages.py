@@ -6,6 +6,10 @@ from typing import Final
 
 import msgspec
 
+from polywire.schema import Int32, Message
+
+PACKAGE: Final = "polywire.websocket.v1"
+
 VERSION: Final = 1
 CREDIT: Final = 256
 """Items of a stream that the server sends where a call does not say how many it may."""
@@ -41,7 +45,7 @@ class Received(msgspec.Struct, gc=False):
     token: str | None = None
 
 
-class Limits(msgspec.Struct):
+class Limits(Message, package=PACKAGE):
     """What one socket may do."""
 
     message_bytes: int
@@ -49,15 +53,15 @@ class Limits(msgspec.Struct):
     credit: int
 
 
-class AppInfo(msgspec.Struct):
+class AppInfo(Message, package=PACKAGE):
     name: str
     version: str
 
 
-class Welcome(msgspec.Struct, tag_field="type", tag="welcome"):
+class Welcome(Message, package=PACKAGE):
     """What a server says first."""
 
-    version: int
+    version: Int32
     session: str
     """Of this socket; nobody else has the same."""
     server: str

@@ -15,6 +15,8 @@ from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.websocket.framing import Framing
 from polywire.protocols.websocket.json_framing import JsonFraming
 from polywire.protocols.websocket.messages import SUBPROTOCOL_NOT_ACCEPTABLE
+from polywire.protocols.websocket.msgpack_framing import MessagePackFraming
+from polywire.protocols.websocket.protobuf_framing import ProtobufFraming
 from polywire.protocols.websocket.session import Session
 from polywire.runtime.binding import Binding
 from polywire.runtime.runtime import Runtime
@@ -23,7 +25,7 @@ PROTOCOL: Final = "websocket"
 TOO_MANY_SOCKETS = "TOO_MANY_SOCKETS"
 """The reason of RESOURCE_EXHAUSTED where a principal has as many sockets as it may."""
 _JSON = JsonFraming()
-FRAMINGS: dict[str, Framing] = {framing.name: framing for framing in (_JSON,)}
+FRAMINGS: dict[str, Framing] = {framing.name: framing for framing in (_JSON, MessagePackFraming(), ProtobufFraming())}
 
 
 class Target(NamedTuple):
