@@ -35,7 +35,7 @@ def import_files(paths: Sequence[Path], roots: Sequence[Path], folder: Path, for
         states |= dict.fromkeys(others, CHANGED)
         replace_files(folder, {name: modules[name] for name, state in states.items() if state != UNCHANGED})
     except ProtoError as error:
-        print(f"{_shown(str(error.place), roots)}: {error.problem}", file=sys.stderr)
+        complain(f"{_shown(str(error.place), roots)}: {error.problem}")
         return REFUSED
     except OSError as error:
         complain(f"{error.filename or folder}: {error.strerror}")

@@ -55,7 +55,8 @@ def _method(method: Method) -> Iterator[str]:
     request = ("stream " if method.shape.client_streaming else "") + "." + method.input.full_name
     response = ("stream " if method.shape.server_streaming else "") + "." + method.output.full_name
     yield from _comment(method.doc)
-    more = [*map(route_line, method.routes), allow_line(method)]
+    # Routes stand last, where they are looked for.
+    more = [allow_line(method), *map(route_line, method.routes)]
     if method.doc and any(more):
         yield "//"
     yield from _comment("\n".join(more))
