@@ -62,5 +62,6 @@ async def authenticate(token: str | None, peer: object) -> str:
 
 app = App(
     TickService(),
+    origins=os.environ.get("TICKS_ORIGINS", "").split(),
     websocket=WebSocketOptions(authenticate=authenticate if "TICKS_TOKEN" in os.environ else None),
 )

@@ -33,7 +33,7 @@ export class Client extends EventTarget {
   #connection;
   #stopWatching;
 
-  constructor(url = globalThis.location?.href, options = {}) {
+  constructor(url = globalThis.location?.origin, options = {}) {
     super();
     const onState = (detail) => {
       if (detail.state === "closed") this.#stopWatching?.();

@@ -136,5 +136,5 @@ export class Client extends EventTarget {
   ): void;
 }
 
-/** Connect to the server at a URL, by default the page's; beneath a path where the server is mounted at one ("/api/"). */
+/** Connect to the server at a URL, by default the page's origin; with a path where the server is mounted at one ("/api/"). */
 export function connect(url?: string | URL, options?: ClientOptions): Client;
