@@ -61,7 +61,8 @@ export class StreamCall extends Call {
       this.cancel(new PolywireError("INTERNAL", "the server sends more than it was given credit for"));
       return;
     }
-    if (position !== undefined) this.position = position;
+    // A pattern's events have positions of their topics, none in the pattern.
+    if (position !== undefined && !this.options.isPattern) this.position = position;
     this.#begun = true;
     this.#retries.reset();
     const item = { value, position };
