@@ -39,7 +39,6 @@ SHAPES = {
         ("8:7", "method-response-changed", "wire JSON code"),
         ("25:8", "field-renamed", "JSON code REST GraphQL"),
         ("25:8", "field-type-changed", "wire JSON code GraphQL"),
-        ("8:7", "method-kind-changed", "JSON GraphQL"),
         # ListUsers
         ("14:7", "method-response-changed", "wire JSON code"),
         ("51:17", "field-renamed", "JSON code REST GraphQL"),
@@ -63,7 +62,6 @@ SHAPES = {
     ],
     ("user_string", "user"): [
         ("1:1", "package-changed", "wire code"),
-        ("8:7", "method-kind-changed", "JSON GraphQL"),
         ("12:7", "route-removed", "REST"),
         ("18:10", "field-type-changed", "wire JSON code GraphQL"),
         ("22:10", "field-type-changed", "wire JSON code GraphQL"),
@@ -224,6 +222,17 @@ METHODS = [
         [("2:100", "route-removed", "REST")],
     ),
     ("rpc G(A) returns (A);", "rpc G(A) returns (A); rpc H(C) returns (C);", []),
+    (
+        # A query all along: both are imported as one.
+        "rpc G(A) returns (A) { option (google.api.http) = { get: '/a' }; }",
+        "rpc G(A) returns (A) { option idempotency_level = NO_SIDE_EFFECTS; option (google.api.http).get = '/a'; }",
+        [],
+    ),
+    (
+        "rpc G(A) returns (A) { option (google.api.http) = { get: '/a' }; }",
+        "rpc G(A) returns (A) { option (google.api.http) = { post: '/a' }; }",
+        [("2:100", "method-kind-changed", "JSON GraphQL"), ("2:100", "route-removed", "REST")],
+    ),
 ]
 
 

@@ -44,7 +44,8 @@ def allow_line(method: Method) -> str:
 
 
 def is_query(method: ProtoMethod) -> bool:
-    return bool(method.option("idempotency_level") == NO_SIDE_EFFECTS)
+    """By its option, or because all of its routes are GETs: `contract import` makes a query of it."""
+    return method.option("idempotency_level") == NO_SIDE_EFFECTS or {verb for verb, _ in routes_of(method)} == {"GET"}
 
 
 def routes_of(method: ProtoMethod) -> list[tuple[str, str]]:

@@ -41,8 +41,7 @@ class Routes:
                 notes.append(f"{route} is left out: {problem}")
             else:
                 said.append((verb, template, route))
-        verbs = {verb for verb, _, _ in said}
-        changes_nothing = is_query(method) or verbs == {"get"}
+        changes_nothing = is_query(method) or {verb for verb, _, _ in said} == {"get"}
         kind = MethodKind.QUERY if changes_nothing else MethodKind.MUTATION
         routes = []
         for verb, template, route in said:
