@@ -370,6 +370,17 @@ class Exchange:
         if observer is not None:
             observer(self)
 
+    def on_observed(self, observer: Observer) -> None:
+        """Have one more told, before the others, when it is over."""
+        last = self._observer
+
+        def both(exchange: Exchange) -> None:
+            observer(exchange)
+            if last is not None:
+                last(exchange)
+
+        self._observer = both
+
     # -- what the engine tells
 
     def watch(self, on_gone: Callable[[], None]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from polywire.errors import Internal, RpcError, Unimplemented
+from polywire.errors import Internal, ResourceExhausted, RpcError, Unimplemented
 from polywire.http.exchange import INTERNAL_ERROR, Exchange, Observer
+from polywire.http.gate import SocketGate
 from polywire.http.origin import SAFE, CrossOrigin, Origins, is_sent_across
 from polywire.http.router import Router
 from polywire.protocols.connect.server import ConnectServer
@@ -62,6 +65,10 @@ class Site:
         self._router: Router[Endpoint] = Router()
         self._origins = Origins(app.origins)
         self._unasked = self._origins.unasked
+        bounds = app.websocket
+        self._gate: SocketGate | None = None
+        if bounds.max_per_address is not None or bounds.connects_per_s is not None:
+            self._gate = SocketGate(bounds.max_per_address, bounds.connects_per_s)
         self._sockets: dict[str, Endpoint] = {}
         """What takes up a WebSocket, by path."""
         self._dialects: dict[str, Mapping[str, Endpoint]] = {}
@@ -149,6 +156,9 @@ class Site:
                 exchange.origin_fields = self._unasked
             elif not self._origins.admits(exchange, origin):
                 return
+            if self._gate is not None and sink.tunnel == "websocket":
+                key = self._gate.enter(exchange.peer.address, monotonic())
+                exchange.on_observed(partial(self._socket_over, self._gate, key))
             if self._mounts and self._mounted(exchange):
                 return
             content_type = headers.get("content-type")
@@ -175,10 +185,13 @@ class Site:
                 self._unrouted(exchange, error)
                 return
             endpoint(exchange)
-        except CrossOrigin as error:
+        except (CrossOrigin, ResourceExhausted) as error:
             respond_error(exchange, error)
         except Exception:
             self._broken(exchange)
+
+    def _socket_over(self, gate: SocketGate, key: str, exchange: Exchange) -> None:
+        gate.leave(key)
 
     def _mounted(self, exchange: Exchange) -> bool:
         """Whether it is for something mounted, which then has it."""

@@ -111,7 +111,7 @@ class WebSocketOptions:
     max_message_bytes: of one message of the polywire protocol; its payload is bounded by `max_request_bytes` too.
     messages_per_s: of one socket of the polywire protocol, on average, as many at once; None: what back-pressure lets.
     max_calls: under way on one socket.
-    idle_s: seconds without a message and without a call under way after which a socket is closed; None: never.
+    idle_s: seconds without a call under way after which a socket is closed; None: never.
     deflate: permessage-deflate, as of `WebSocketLimits`.
 
     Of all WebSockets of a process, whatever is spoken on them; None: no bound:
@@ -143,7 +143,9 @@ class WebSocketOptions:
                 _check_at_least(name, value, 1)
         for name in ("first_message_s", "idle_s", "connects_per_s"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+            if value is None and name != "first_message_s":
+                continue
+            if not (isinstance(value, int | float) and 0 < value < math.inf):
                 raise ValueError(f"{name}={value!r} must be above 0")
         if self.authenticate is not None and not callable(self.authenticate):
             raise ValueError("authenticate= is a function: async def authenticate(token, peer)")

@@ -9,7 +9,7 @@ import msgspec
 
 from polywire.codec import Format, message_codec
 from polywire.errors import Code, InvalidArgument, MalformedInput, RpcError
-from polywire.protocols.rpc.details import ErrorInfo, Packed, error_details, pack
+from polywire.protocols.rpc.details import ErrorInfo, error_details, pack
 from polywire.protocols.websocket.framing import Framing, Pairs
 from polywire.protocols.websocket.messages import PACKAGE, Received, Welcome
 from polywire.schema import Message, UInt32, message_type
@@ -52,6 +52,13 @@ class ClientMessage(Message, package=PACKAGE):
     token: str | None = None
 
 
+class Detail(Message, package=PACKAGE):
+    """`google.protobuf.Any` on the wire."""
+
+    type_url: str
+    value: bytes
+
+
 class ServerMessage(Message, package=PACKAGE):
     """What the server sends: all kinds in one."""
 
@@ -65,7 +72,7 @@ class ServerMessage(Message, package=PACKAGE):
     reason: str | None = None
     text: str = ""
     """An error's own words, for people."""
-    details: list[Packed] = []
+    details: list[Detail] = []
     """As in `google.rpc.Status`, but for the reason."""
     request_id: str = ""
     count: UInt32 = 0
@@ -123,7 +130,7 @@ class ProtobufFraming(Framing):
                 code=int(Code(error.code)),
                 reason=error.reason,
                 text=error.message,
-                details=[pack(detail) for detail in error_details(error, "") if type(detail) is not ErrorInfo],
+                details=_details(error),
                 request_id=request_id,
             )
         )
@@ -136,3 +143,9 @@ class ProtobufFraming(Framing):
 
     def going_away(self, reconnect_s: float) -> bytes:
         return _encode(ServerMessage(ServerMessageType.GOING_AWAY, reconnect_s=reconnect_s))
+
+
+def _details(error: RpcError) -> list[Detail]:
+    """All but the reason, which has a field of its own."""
+    packed = [pack(detail) for detail in error_details(error, "") if type(detail) is not ErrorInfo]
+    return [Detail(one.type_url, one.value) for one in packed]

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from polywire.codec import method_codec
 from polywire.errors import ResourceExhausted
 from polywire.http.exchange import Exchange
+from polywire.http.gate import TOO_MANY_SOCKETS
 from polywire.http.websocket import WebSocketLimits, offered_subprotocols
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.websocket.framing import Framing
@@ -22,8 +23,6 @@ from polywire.runtime.binding import Binding
 from polywire.runtime.runtime import Runtime
 
 PROTOCOL: Final = "websocket"
-TOO_MANY_SOCKETS = "TOO_MANY_SOCKETS"
-"""The reason of RESOURCE_EXHAUSTED where a principal has as many sockets as it may."""
 _JSON = JsonFraming()
 FRAMINGS: dict[str, Framing] = {framing.name: framing for framing in (_JSON, MessagePackFraming(), ProtobufFraming())}
 

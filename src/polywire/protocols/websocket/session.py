@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from polywire.errors import (
@@ -17,6 +18,8 @@ from polywire.errors import (
     Unimplemented,
 )
 from polywire.http.exchange import Exchange
+from polywire.http.gate import TOO_FAST
+from polywire.http.rates import Bucket
 from polywire.http.websocket import UNSUPPORTED_DATA, WebSocket
 from polywire.protocols.parameters import WithParameters, with_own
 from polywire.protocols.rpc.framing import too_large
@@ -25,11 +28,13 @@ from polywire.protocols.websocket.authentication import Authentication, bearer_t
 from polywire.protocols.websocket.framing import Framing, Pairs
 from polywire.protocols.websocket.messages import (
     CREDIT,
+    IDLE,
     INBOX,
     INVALID_MESSAGE,
     MOST_CREDIT,
     MOST_ID,
     SERVICE_RESTART,
+    TOO_MANY,
     VERSION,
     AppInfo,
     Limits,
@@ -81,8 +86,15 @@ class Session(MessageSocket[Call]):
         """Among those of its principal."""
         self._authentication: Authentication | None = None
         """Until the client is known, where it must be."""
+        per_s = options.messages_per_s
+        self._rate = None if per_s is None else Bucket(per_s, monotonic())
         self._count = 0
         """Messages that have come."""
+        self._begun = 0
+        """Calls that have come."""
+        self._begun_before = 0
+        """Of those, at the last beat."""
+        self._quiet_since = monotonic()
         self._is_leaving = False
         self._kept_bytes = 0
         """Of items that no handler has read yet."""
@@ -143,6 +155,11 @@ class Session(MessageSocket[Call]):
 
     def _take(self, data: str | bytes) -> None:
         self._count += 1
+        if self._rate is not None and not self._rate.take(monotonic()):
+            per_s = self._options.messages_per_s
+            error = ResourceExhausted(f"more than {per_s:g} messages a second", reason=TOO_FAST)
+            self.refuse(error, TOO_MANY, "too many messages")
+            return
         try:
             message = self._framing.read(data)
             handler = _HANDLERS.get(message.type)
@@ -162,6 +179,7 @@ class Session(MessageSocket[Call]):
         if id in self.calls:
             raise MalformedInput(f"the id {id} is in use")
         credit = _credit(message.credit or CREDIT)
+        self._begun += 1
         target = self._targets.get(message.method)
         try:
             if self.is_full:
@@ -253,6 +271,17 @@ class Session(MessageSocket[Call]):
 
     def give_credit(self, id: int, count: int) -> None:
         self.ws.send(self._framing.credit(id, count))
+
+    def _beat(self) -> None:
+        idle_s = self._options.idle_s
+        if idle_s is not None:
+            if self.calls or self._begun != self._begun_before:
+                self._begun_before = self._begun
+                self._quiet_since = monotonic()
+            elif monotonic() - self._quiet_since >= idle_s:
+                self.close(IDLE, "no call for too long")
+                return
+        super()._beat()
 
     # What goes out
 
