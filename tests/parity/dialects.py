@@ -17,6 +17,7 @@ from polywire.wire.headers import Headers
 from tests.parity.drivers import Driver, Grpc, GrpcJson, Observed, Rest, RestEvents
 from tests.parity.graphql import Graphql, GraphqlEvents
 from tests.parity.trpc import Trpc, TrpcEvents
+from tests.parity.websocket import WebSocket, WebSocketMessagePack, WebSocketProtobuf
 
 
 class GrpcWeb(Grpc):
@@ -236,4 +237,7 @@ DRIVERS: list[type[Driver]] = [
     GraphqlEvents,
     Trpc,
     TrpcEvents,
+    WebSocket,
+    WebSocketMessagePack,
+    WebSocketProtobuf,
 ]

@@ -38,15 +38,18 @@ class Tongue:
 
     name = "polywire.v1.json"
 
-    def __init__(self, client: TestClient, ws: TestSocket) -> None:
+    def __init__(self, client: TestClient, ws: TestSocket | None = None) -> None:
         self.client = client
         self.ws = ws
-        self._methods: dict[int, Method] = {}
+        self.methods: dict[int, Method] = {}
+        """By the id of a call."""
 
     def send(self, message: dict[str, Any]) -> None:
+        assert self.ws is not None
         self.ws.send(self.encode(message))
 
     async def receive(self) -> dict[str, Any]:
+        assert self.ws is not None
         return self.decode(await self.ws.receive())
 
     def encode(self, message: dict[str, Any]) -> str | bytes:
@@ -78,10 +81,10 @@ class Protobuf(Tongue):
         if "method" in told:
             method = self.client._methods.get(told["method"])
             if method is not None:
-                self._methods[told["id"]] = method
+                self.methods[told["id"]] = method
         for name in ("input", "message"):
-            if name in told:
-                method = self._methods.get(told["id"])
+            if name in told and not isinstance(told[name], bytes):
+                method = self.methods.get(told["id"])
                 told[name] = b"" if method is None else self._payload(method, told[name])
         return _write(ClientMessage(ClientMessageType(told.pop("type")), **told))
 
@@ -102,7 +105,7 @@ class Protobuf(Tongue):
             decoded |= self._error(told)
         decoded |= {name: getattr(told, name) for name in _MEMBERS.get(told.type, ())}
         if told.type in (ServerMessageType.RESULT, ServerMessageType.NEXT):
-            method = self._methods[told.id]
+            method = self.methods[told.id]
             value = method_codec(method, Format.PROTOBUF).decode_result(told.message)
             text = method_codec(method, Format.PLAIN_JSON).encode_result(value)
             if text:
