@@ -12,11 +12,14 @@ import json
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
+
+import msgspec
 
 from fuzz.corpus import CORPORA
 from fuzz.schemas import SCHEMAS
-from fuzz.targets import NAMES, json_reader, protobuf
+from fuzz.targets import NAMES, json_reader, protobuf, websocket_messages
 from polywire import Code, FieldViolation, InvalidInput, NotFound
 from polywire.codec import Format, message_codec
 from polywire.http.compression import compress
@@ -26,6 +29,8 @@ from polywire.schema.types import Cardinality, Kind, MessageType, Type
 from polywire.wire.websocket_deflate import offer
 from tests.codec import tables, test_json, test_parameters, test_protobuf
 from tests.hostile.test_http2 import BROKEN
+from tests.protocols.websocket.test_json import VIOLATIONS
+from tests.protocols.websocket.tongues import Protobuf
 from tests.protofile import cases
 from tests.wire import test_http1_refusals, test_http1_requests, test_websocket, test_websocket_text
 from tests.wire.http2_peer import DATA, GET, HEADERS, POST, PREFACE, SETTINGS, plain
@@ -440,6 +445,35 @@ def websocket() -> Iterator[bytes]:
         yield b"\xff\0\0" + field
 
 
+def socket_messages() -> Iterator[bytes]:
+    def wire(which: int, messages: list[Any]) -> bytes:
+        return bytes([which]) + b"".join(len(one).to_bytes(2) + one for one in messages)
+
+    text = [
+        '{"type":"call","id":1,"method":"fuzz.Notes/Get","input":{"text":"a"},"timeout_s":1,"metadata":{"a":"b"}}',
+        '{"type":"call","id":2,"method":"fuzz.Notes/Watch","input":{"to":9},"credit":2,"after":"3"}',
+        '{"type":"credit","id":2,"count":3}',
+        '{"type":"call","id":3,"method":"fuzz.Notes/Join"}',
+        '{"type":"next","id":3,"message":{"text":"a","number":1}}',
+        '{"type":"end","id":3}',
+        '{"type":"cancel","id":2}',
+        '{"type":"ping"}',
+    ]
+    mirror = ['{"type":"hello","token":"t"}', text[3].replace("Join", "Mirror"), *text[4:6]]
+    for said in (text, mirror, text[1:3], text[3:6], text[6:], [text[3], *text[4:5] * 6]):
+        maps = [json.loads(one) for one in said]
+        yield wire(0, [one.encode() for one in said])
+        yield wire(1, [msgspec.msgpack.encode(one) for one in maps])
+        client = SimpleNamespace(
+            _methods={f"fuzz.Notes/{m.name}": m for m in websocket_messages.Notes.__polywire__.methods}
+        )
+        tongue = Protobuf(client)  # type: ignore[arg-type]
+        yield wire(2, [tongue.encode(one) for one in maps])
+    for broken, _ in VIOLATIONS:
+        if len(broken) < 1000:
+            yield wire(0, [broken.encode(), text[0].encode()])
+
+
 MAKERS: dict[str, Maker] = {
     "compression": compression,
     "connect_query": connect_query,
@@ -465,6 +499,7 @@ MAKERS: dict[str, Maker] = {
     "sniff": sniff,
     "trpc_requests": trpc_requests,
     "websocket": websocket,
+    "websocket_messages": socket_messages,
 }
 
 
