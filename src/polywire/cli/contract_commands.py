@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _HELP = """Contracts of an application: written, checked, linted, imported.
 
 A contract is a folder that is committed beside the application and tells everybody else what it offers: .proto files,
-openapi.json, schema.graphql and router.ts. It is also where the numbers of protobuf are kept:
+openapi.json, asyncapi.json, schema.graphql and router.ts. It is also where the numbers of protobuf are kept:
 
 \b
   from polywire import Service, contract_lock
@@ -65,11 +65,15 @@ class _Kinds(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generi
 @_app
 @click.option("--to", "folder", type=click.Path(path_type=Path), help="The folder.  [default: contract, beside APP]")
 @click.option(
-    "--only", "kinds", type=_Kinds(), metavar="KIND,...", help="Of proto, openapi, graphql, typescript.  [default: all]"
+    "--only",
+    "kinds",
+    type=_Kinds(),
+    metavar="KIND,...",
+    help="Of proto, openapi, asyncapi, graphql, typescript.  [default: all]",
 )
 @click.option("--force", is_flag=True, help="Replace .proto files that this command has not written, too.")
 def write(app: str | None, folder: Path | None, kinds: tuple[str, ...] | None, force: bool) -> None:
-    """Write what APP offers: one .proto a package, openapi.json, schema.graphql and router.ts.
+    """Write what APP offers: one .proto a package, openapi.json, asyncapi.json, schema.graphql and router.ts.
 
     Numbers of the folder's .proto files are kept, and those of removed fields, values and members stay reserved. The
     service itself does that, by `lock=contract_lock("contract")`: what runs and what is written never differ. Where a

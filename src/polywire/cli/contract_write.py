@@ -37,7 +37,13 @@ def write_app(target: str | None, folder: Path | None, kinds: Sequence[str] | No
         except ContractError:
             # What cannot be read is written anew; only .proto files are read for what they say.
             broken = []
-        wanted = contract_texts(services, title=app.name, version=app.version, kinds=kinds or KINDS)
+        wanted = contract_texts(
+            services,
+            title=app.name,
+            version=app.version,
+            kinds=kinds or KINDS,
+            websocket_path=app.websocket.path,
+        )
         states = write_contract(folder, wanted, force=force)
     except SchemaError as error:
         complain(f"{error}\nnothing was written")

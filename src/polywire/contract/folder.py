@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from polywire.contract.asyncapi import asyncapi
 from polywire.contract.openapi import openapi
 from polywire.contract.proto import proto_texts
 from polywire.contract.sdl import sdl_text
@@ -15,20 +16,27 @@ from polywire.protofile import FileSet, load_texts
 from polywire.schema.types import ServiceType
 
 OPENAPI: Final = "openapi.json"
+ASYNCAPI: Final = "asyncapi.json"
 GRAPHQL: Final = "schema.graphql"
 TYPESCRIPT: Final = "router.ts"
-KINDS: Final = ("proto", "openapi", "graphql", "typescript")
+KINDS: Final = ("proto", "openapi", "asyncapi", "graphql", "typescript")
 
 PROTO_HEAD: Final = "// Written by `polywire contract write`. It keeps the numbers that stand here.\n"
 """How a file that may be replaced or removed is told from one that somebody wrote."""
 
 
 def contract_texts(
-    services: Sequence[ServiceType], *, title: str, version: str, kinds: Sequence[str] = KINDS
+    services: Sequence[ServiceType],
+    *,
+    title: str,
+    version: str,
+    kinds: Sequence[str] = KINDS,
+    websocket_path: str | None = "/ws",
 ) -> dict[str, str]:
     """The text of each file by its name, the same for the same services.
 
-    title, version: of the application, for OpenAPI. kinds: of KINDS, which files.
+    title, version: of the application, for OpenAPI and AsyncAPI. kinds: of KINDS, which files.
+    websocket_path: where the polywire WebSocket protocol answers; None: nowhere.
     Raises SchemaError where a contract cannot say it.
     """
     texts: dict[str, str] = {}
@@ -37,6 +45,9 @@ def contract_texts(
     if "openapi" in kinds:
         document = openapi(services, title=title, version=version)
         texts[OPENAPI] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if "asyncapi" in kinds:
+        document = asyncapi(services, title=title, version=version, path=websocket_path)
+        texts[ASYNCAPI] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
     if "graphql" in kinds:
         texts[GRAPHQL] = sdl_text(services)
     if "typescript" in kinds:

@@ -113,7 +113,7 @@ def openapi(
     document["tags"] = [_tag(service, components) for service in services]
     document["paths"] = paths
     document["components"] = {
-        "schemas": {**_used([document["tags"], paths], components.schemas()), **_ERRORS},
+        "schemas": {**used([document["tags"], paths], components.schemas()), **_ERRORS},
         "responses": {"polywire.Error": _ERROR_RESPONSE},
     }
     return document
@@ -277,7 +277,7 @@ def _summary(doc: str) -> str:
     return paragraph.split(". ")[0].removesuffix(".")
 
 
-def _used(mentions: object, schemas: dict[str, Schema]) -> dict[str, Schema]:
+def used(mentions: object, schemas: dict[str, Schema]) -> dict[str, Schema]:
     """The schemas that `mentions` leads to, in their own order: wrappers and split requests appear nowhere."""
     names: set[str] = set()
     pending: list[object] = [mentions]

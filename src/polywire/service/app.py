@@ -22,7 +22,17 @@ from polywire.service.service import Service
 Hook = TypeVar("Hook", bound=Callable[[], Any])
 
 OWN_PATHS: Final = frozenset(
-    {"/docs", "/health", "/health/live", "/health/ready", "/metrics", "/openapi.json", "/polywire.d.ts", "/polywire.js"}
+    {
+        "/asyncapi.json",
+        "/docs",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+        "/openapi.json",
+        "/polywire.d.ts",
+        "/polywire.js",
+    }
 )
 """What every app answers by GET beside its services."""
 
