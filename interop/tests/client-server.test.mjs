@@ -1,5 +1,6 @@
 // The client at /polywire.js against a polywire server, with everything between them that can fail.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { after, afterEach, before, test } from "node:test";
 import { WebSocket } from "ws";
 import { collect, failure, until } from "../client/fake.mjs";
@@ -128,10 +129,25 @@ test("a token that is wrong closes the client; one that is asked for again and r
   const own = await new Server({ TICKS_TOKEN: "right" }).start();
   later(() => own.stop());
   const wrong = start(own.url, { token: "wrong" });
-  const error = await failure(wrong.call("ticks.TickService/Get", { i: 1 }, { idempotent: true }));
+  const error = await failure(wrong.call("ticks.TickService/Get", { i: 1 }));
   assert.deepEqual([error.code, error.reason, wrong.state], ["UNAUTHENTICATED", "BAD_TOKEN", "closed"]);
   const tokens = ["stale", "right"];
   const client = start(own.url, { token: async () => tokens.shift() ?? "right" });
-  assert.deepEqual(await client.call("ticks.TickService/Get", { i: 1 }, { idempotent: true }), { i: 1 });
+  assert.deepEqual(await client.call("ticks.TickService/Get", { i: 1 }), { i: 1 });
   assert.equal(client.transport, "websocket");
 });
+
+for (const name of ["websocket", "sse", "polling"]) {
+  test(`${name}: nothing keeps a process running after close()`, () => {
+    const script = `
+      import { WebSocket } from "ws";
+      import { connect } from "./generated/polywire.js";
+      const client = connect("${server.url}", { WebSocket, transports: ["${name}"] });
+      client.call("ticks.TickService/Sleep", {}, { timeout: 1e6 }).catch(({ reason }) => console.log(reason));
+      const { value } = await client.stream("ticks.TickService/Count", { to: 1e9 }).next();
+      client.close();
+      console.log(value.i);`;
+    const done = spawnSync(process.execPath, ["--input-type=module", "-e", script], { encoding: "utf8", timeout: 30_000 });
+    assert.deepEqual([done.stderr, done.stdout, done.status], ["", "0\nCLIENT_CLOSED\n", 0]);
+  });
+}

@@ -78,6 +78,18 @@ test("calls wait for room, in order, and no more than may", async () => {
   assert.deepEqual(await Promise.all(answers), [1, 2, 3]);
 });
 
+test("a call that was given up takes no room among those that wait", async () => {
+  server.on["a.B/Get"] = (socket, { id }) => socket.say({ type: "result", id, message: 1 });
+  start({ maxWaiting: 1 });
+  for (let i = 0; i < 3; i++) {
+    const control = new AbortController();
+    const answer = failure(client.call("a.B/Get", {}, { signal: control.signal }));
+    control.abort(new Error("enough"));
+    assert.equal((await answer).message, "enough");
+  }
+  assert.equal(await client.call("a.B/Get"), 1);
+});
+
 test("a stream is read at the reader's pace: the server gets credit for what was read", async () => {
   let credit = 0;
   let sent = 0;
@@ -264,6 +276,28 @@ for (const code of [1001, 1011, 1012, 1013, 4408]) {
   });
 }
 
+test("4000 says that nothing was under way: the next call comes back", async () => {
+  server.on["a.B/Get"] = (socket, { id, socket: number }) => socket.say({ type: "result", id, message: number });
+  start();
+  assert.equal(await client.call("a.B/Get"), 0);
+  const idle = until(client, "idle");
+  server.sockets[0].close(4000);
+  await idle;
+  assert.equal(await client.call("a.B/Get"), 1);
+});
+
+test("a stream that is resumed while its items wait gets credit for what room there is", async () => {
+  server.on["a.B/Watch"] = (socket, { id, credit, after }) => {
+    if (after !== undefined) return socket.say({ type: "end", id });
+    items(socket, id, 0, credit);
+    socket.close(1012);
+  };
+  const stream = start({ window: 4 }).stream("a.B/Watch");
+  const { credit } = await server.until(({ after }) => after === "e:3");
+  assert.equal(credit, 1);
+  assert.deepEqual(numbers(await collect(stream)), range(0, 4));
+});
+
 test("a token that is refused is asked for once more; then the client is closed", async () => {
   const refuse = (socket) => {
     socket.say({ type: "error", code: "UNAUTHENTICATED", reason: "EXPIRED", message: "too old" });
@@ -273,7 +307,7 @@ test("a token that is refused is asked for once more; then the client is closed"
   server.on["a.B/Get"] = (socket, { id }) => socket.say({ type: "result", id, message: 1 });
   const tokens = ["old", "new"];
   start({ token: async () => tokens.shift() });
-  assert.equal(await client.call("a.B/Get", {}, { idempotent: true }), 1);
+  assert.equal(await client.call("a.B/Get"), 1);
   assert.equal(server.sockets.length, 2);
   client.close();
 

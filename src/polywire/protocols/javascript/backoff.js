@@ -1,4 +1,4 @@
-// How long to wait before the next attempt: full jitter, so that those who were cut off together do not come back together.
+// How long to wait before the next attempt: full jitter, so that those who were cut off together come back one by one.
 
 export class Backoff {
   #attempts = 0;

@@ -64,9 +64,10 @@ export class Call {
     else this.cancel(new PolywireError("INTERNAL", `the server sends "${message.type}", which is not for this call`));
   }
 
-  /** What carried it is gone. */
-  lost() {
+  /** What carried it is gone. isUnseen: the server has not looked at it. */
+  lost(isUnseen = false) {
     this.leave();
+    if (isUnseen && !this.feeds) this.#sent = false;
     if (this.done) return;
     if (this.resumable) this.connection.again(this);
     else this.end(connectionLost());

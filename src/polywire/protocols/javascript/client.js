@@ -43,7 +43,7 @@ export class Client extends EventTarget {
     this.#stopWatching = watchNetwork(() => this.#connection.wake());
   }
 
-  /** "connecting", "open", "leaving", "waiting" or "closed". */
+  /** "connecting", "open", "leaving", "waiting", "idle" or "closed". */
   get state() {
     return this.#connection.state;
   }
@@ -142,14 +142,15 @@ class Subscription extends Stream {
 }
 
 function settingsOf(url, options) {
-  const settings = { WebSocket: globalThis.WebSocket, fetch: globalThis.fetch?.bind(globalThis), ...DEFAULTS, ...options };
+  const { WebSocket, fetch } = globalThis;
+  const settings = { WebSocket, fetch: fetch?.bind(globalThis), ...DEFAULTS, ...options };
   const base = new URL(url, globalThis.location?.href);
-  if (!/^https?:$/.test(base.protocol)) throw new TypeError(`${base.protocol} is no scheme for a server; use http: or https:`);
+  if (!/^https?:$/.test(base.protocol)) throw new TypeError(`${base.protocol} is no scheme for a server; use https:`);
   settings.url = new URL("./", base).href;
   settings.backoff = { ...DEFAULTS.backoff, ...options.backoff };
   settings.transports = settings.transports.map((name) => {
-    if (!(name in TRANSPORTS)) throw new TypeError(`${name} is no transport; there are ${Object.keys(TRANSPORTS).join(", ")}`);
-    return TRANSPORTS[name];
+    if (name in TRANSPORTS) return TRANSPORTS[name];
+    throw new TypeError(`${name} is no transport; there are ${Object.keys(TRANSPORTS).join(", ")}`);
   });
   const { token } = settings;
   settings.asksToken = typeof token === "function";

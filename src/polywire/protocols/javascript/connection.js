@@ -7,16 +7,23 @@ import { Link } from "./link.js";
 /** state -> what happens -> the next state. What is not listed does not matter in a state. */
 export const STATES = {
   connecting: { opened: "open", lost: "waiting", next: "connecting", refused: "closed", close: "closed" },
-  open: { lost: "waiting", next: "connecting", leaving: "leaving", refused: "closed", close: "closed" },
+  open: { lost: "waiting", next: "connecting", leaving: "leaving", idle: "idle", refused: "closed", close: "closed" },
   // The server goes away: streams go on until another connection is open, which is made when it is due and not before.
   leaving: { due: "connecting", refused: "closed", close: "closed" },
   waiting: { due: "connecting", close: "closed" },
+  // The server has closed what was of no use, until there is a call.
+  idle: { due: "connecting", close: "closed" },
   closed: {},
 };
 
 /** Close codes after which to stay away: what was sent would be refused again (docs/websocket.md). */
 export const FINAL_CODES = new Set([1002, 1003, 1007, 1008, 1009, 1010, 4400, 4401, 4403, 4404, 4406, 4409]);
-/** The token is refused. Worth another try where it is asked for anew each time, but not twice in a row. */
+/** Nothing was under way. */
+const IDLE = 4000;
+/**
+ * The token is refused, and nothing that came after it was looked at. Worth another try where the token is asked for each
+ * time, but not twice in a row.
+ */
 const TOKEN_REFUSED = 4401;
 const CODES = { [TOKEN_REFUSED]: "UNAUTHENTICATED", 4403: "PERMISSION_DENIED" };
 /** Failures in a row after which another transport is tried in place of one that has worked before. */
@@ -53,8 +60,10 @@ export class Connection {
 
   /** Take a call on, as soon as there is a connection with room for it. */
   start(call) {
+    const { maxWaiting } = this.settings;
+    if (this.#waiting.length >= maxWaiting) this.#waiting = this.#waiting.filter(({ done }) => !done);
     if (this.state === "closed") call.end(this.error);
-    else if (this.#waiting.length < this.settings.maxWaiting) this.#waiting.push(call);
+    else if (this.#waiting.length < maxWaiting) this.#waiting.push(call);
     else call.end(new PolywireError("RESOURCE_EXHAUSTED", "too many calls wait to be sent", { reason: "QUEUE_FULL" }));
     this.#flush();
   }
@@ -96,6 +105,7 @@ export class Connection {
       this.#flush();
     },
     leaving: (delay) => this.#later(delay),
+    idle: () => {},
     waiting: () => this.#later(this.#backoff.next()),
     closed: () => {
       clearTimeout(this.#stable);
@@ -166,13 +176,14 @@ export class Connection {
       error ??= new PolywireError(CODES[code] ?? "UNAVAILABLE", text, { reason: `CLOSED_${code}` });
       this.#on(this.#judge(code, isUnsuitable), error);
     }
-    for (const call of [...link.calls.values()].reverse()) call.lost();
+    for (const call of [...link.calls.values()].reverse()) call.lost(code === TOKEN_REFUSED);
   }
 
   /** What it means that the connection is gone: "lost", "next" (another transport's turn) or "refused" (for good). */
   #judge(code, isUnsuitable) {
     if (code === TOKEN_REFUSED && this.settings.asksToken && this.#refusals++ === 0) return "lost";
     if (FINAL_CODES.has(code)) return "refused";
+    if (code === IDLE && this.#waiting.length === 0) return "idle";
     if (this.state !== "connecting" && !isUnsuitable) return "lost";
     this.#failures++;
     const patience = this.#worked.has(this.#transports[this.#choice]) && !isUnsuitable ? PATIENCE : 1;
@@ -183,6 +194,7 @@ export class Connection {
   }
 
   #flush() {
+    if (this.state === "idle" && this.#waiting.length > 0) this.#on("due");
     while (this.state === "open" && this.#waiting.length > 0 && !this.link.isFull) {
       const call = this.#waiting.shift();
       if (!call.done) this.link.start(call);

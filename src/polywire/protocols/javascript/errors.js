@@ -2,8 +2,8 @@
 
 /** code: one of the canonical codes, such as `NOT_FOUND`; reason: the service's own, such as `USER_NOT_FOUND`. */
 export class PolywireError extends Error {
-  constructor(code, message, { reason, details = [], requestId, cause } = {}) {
-    super(message, cause === undefined ? undefined : { cause });
+  constructor(code, message, { reason, details = [], requestId } = {}) {
+    super(message);
     this.name = "PolywireError";
     this.code = code;
     this.reason = reason;
@@ -27,5 +27,5 @@ const STATUSES = {
 export const errorOfStatus = (status) =>
   new PolywireError(STATUSES[status] ?? "UNKNOWN", `the answer has the status ${status}`, { reason: `HTTP_${status}` });
 
-export const connectionLost = (cause) =>
-  new PolywireError("UNAVAILABLE", "the connection was lost before the call ended", { reason: "CONNECTION_LOST", cause });
+export const connectionLost = () =>
+  new PolywireError("UNAVAILABLE", "the connection was lost before the call ended", { reason: "CONNECTION_LOST" });

@@ -61,7 +61,7 @@ export class EventsTransport {
     this.listener.closed({ code: 1006, reason, isUnsuitable });
   }
 
-  /** POST to a method. Rejects with a PolywireError for an error that was answered, else with what fetch rejects with. */
+  /** POST to a method. Rejects with a PolywireError for an error that was answered, else with what fetch says. */
   async post(method, body, request, headers, signal = request.control.signal) {
     const { message } = request;
     const fields = { ...message.metadata, "content-type": JSON_TYPE, ...headers };

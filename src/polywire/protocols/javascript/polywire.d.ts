@@ -18,10 +18,11 @@ export class PolywireError extends Error {
 export type TransportName = "websocket" | "sse" | "polling";
 
 /**
- * connecting: a transport is being opened. open: calls are sent. leaving: the server goes away; what is under way goes on.
- * waiting: for the next attempt. closed: for good, by `close()` or because the server said not to come back.
+ * connecting: a transport is being opened. open: calls are sent. leaving: the server goes away, what is under way goes
+ * on. waiting: for the next attempt. idle: the server has closed a connection without calls, until there is one.
+ * closed: for good, by `close()` or because the server said not to come back.
  */
-export type State = "connecting" | "open" | "leaving" | "waiting" | "closed";
+export type State = "connecting" | "open" | "leaving" | "waiting" | "idle" | "closed";
 
 export interface StateDetail {
   state: State;
@@ -32,7 +33,7 @@ export interface StateDetail {
 
 /** All times are in milliseconds. */
 export interface ClientOptions {
-  /** The bearer token, or what gives one; asked before each connection, so that a new one may come instead of an old one. */
+  /** The bearer token, or what gives one: asked before each connection, over HTTP before each request. */
   token?: string | (() => string | undefined | Promise<string | undefined>);
   /** What to use, the best first. Default: all three. */
   transports?: TransportName[];
@@ -44,11 +45,11 @@ export interface ClientOptions {
   maxWaiting?: number;
   /** For a transport to open, and for an answer when it is in doubt. Default: 5,000. */
   connectTimeout?: number;
-  /** For a topic's greeting over SSE; after that events are held back on the way, and polling is used. Default: 5,000. */
+  /** For a topic's greeting over SSE; without it events are held back on the way: polling is next. Default: 5,000. */
   greetingTimeout?: number;
   /** How long the server may hold an answer back until there is news. Default: 25,000. */
   pollingWait?: number;
-  /** Silence after which a stream over SSE that can be resumed is asked for again. Default: 45,000, three heartbeats. */
+  /** Silence after which a stream over SSE that can be resumed is asked for again. Default: 45,000. */
   silence?: number;
   /** How long a connection must last until the back-off begins anew. Default: 10,000. */
   stable?: number;
@@ -125,7 +126,9 @@ export class Client extends EventTarget {
   /** A method with many answers. An async iterable as input makes it go both ways. */
   stream<T = any>(method: string, input?: object | AsyncIterable<object>, options?: StreamOptions): Stream<T>;
   /** Follow a topic: `subscribe("topics.Prices", { symbol: "ACME" })`. */
-  subscribe<T = any>(topic: string, parameters?: Record<string, unknown>, options?: SubscribeOptions): Stream<TopicEvent<T>>;
+  subscribe<T = any>(
+    topic: string, parameters?: Record<string, unknown>, options?: SubscribeOptions,
+  ): Stream<TopicEvent<T>>;
   /** End every call with CANCELLED, and the connection. */
   close(): void;
   addEventListener(
@@ -136,5 +139,5 @@ export class Client extends EventTarget {
   ): void;
 }
 
-/** Connect to the server at a URL, by default the page's origin; with a path where the server is mounted at one ("/api/"). */
+/** Connect to the server at a URL, by default the page's origin; with its path where it is mounted at one ("/api/"). */
 export function connect(url?: string | URL, options?: ClientOptions): Client;

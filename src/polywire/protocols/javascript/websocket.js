@@ -44,7 +44,8 @@ export class WebSocketTransport {
   send(message) {
     if (this.#socket.readyState !== 1) return; // its close is about to be told
     const text = JSON.stringify(message);
-    if (text.length * 3 > this.#mostBytes && new TextEncoder().encode(text).length > this.#mostBytes) this.#refuse(message);
+    const mayBeTooLong = text.length * 3 > this.#mostBytes;
+    if (mayBeTooLong && new TextEncoder().encode(text).length > this.#mostBytes) this.#refuse(message);
     else this.#socket.send(text);
   }
 
