@@ -85,6 +85,23 @@ _encode = message_codec(message_type(ServerMessage), Format.PROTOBUF).encode
 _KINDS = {kind: kind.value for kind in ClientMessageType}
 
 
+# What is sent most is put together of bytes: `type` and the tags of `id` and `message`, fields 1, 2 and 3.
+_RESULT = _encode(ServerMessage(ServerMessageType.RESULT)) + b"\x10"
+_NEXT = _encode(ServerMessage(ServerMessageType.NEXT)) + b"\x10"
+_PAYLOAD = b"\x1a"
+
+
+def _varint(number: int) -> bytes:
+    if number < 0x80:
+        return bytes((number,))
+    found = bytearray()
+    while number >= 0x80:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
 class ProtobufFraming(Framing):
     name: Final = "polywire.v1.protobuf"
     format = Format.PROTOBUF
@@ -113,10 +130,14 @@ class ProtobufFraming(Framing):
         return _encode(ServerMessage(ServerMessageType.WELCOME, welcome=welcome))
 
     def result(self, id: int, payload: bytes, metadata: Pairs | None) -> bytes:
-        return _encode(ServerMessage(ServerMessageType.RESULT, id, payload, None, metadata or {}))
+        if metadata:
+            return _encode(ServerMessage(ServerMessageType.RESULT, id, payload, None, metadata))
+        return _RESULT + _varint(id) + _PAYLOAD + _varint(len(payload)) + payload
 
     def next(self, id: int, payload: bytes, position: str | None) -> bytes:
-        return _encode(ServerMessage(ServerMessageType.NEXT, id, payload, position))
+        if position is not None:
+            return _encode(ServerMessage(ServerMessageType.NEXT, id, payload, position))
+        return _NEXT + _varint(id) + _PAYLOAD + _varint(len(payload)) + payload
 
     def end(self, id: int, metadata: Pairs | None) -> bytes:
         return _encode(ServerMessage(ServerMessageType.END, id, metadata=metadata or {}))

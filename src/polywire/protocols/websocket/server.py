@@ -33,6 +33,8 @@ class Target(NamedTuple):
     binding: Binding
     decode: Callable[[bytes], Any]
     encode: Callable[[Any], bytes]
+    streams_in: bool
+    streams_out: bool
 
 
 class WebSocketServer(ProtocolServer):
@@ -54,8 +56,15 @@ class WebSocketServer(ProtocolServer):
 
     def _add(self, binding: Binding) -> None:
         for name, framing in FRAMINGS.items():
-            codec = method_codec(binding.method, framing.format)
-            self.targets[name][binding.method.full_name] = Target(binding, codec.decode_input, codec.encode_result)
+            method = binding.method
+            codec = method_codec(method, framing.format)
+            self.targets[name][method.full_name] = Target(
+                binding,
+                codec.decode_input,
+                codec.encode_result,
+                method.shape.client_streaming,
+                method.shape.server_streaming,
+            )
 
     @property
     def id(self) -> str:

@@ -195,13 +195,12 @@ class Session(MessageSocket[Call]):
         call = Call(target.binding, SocketCarrier(self.exchange, metadata))
         call.state = running = Running(id, target.encode)
         call.principal = self.principal
-        shape = target.binding.method.shape
         try:
             if message.timeout_s is not None:
                 call.limit_time(_timeout_s(message.timeout_s))
             if message.after is not None:
                 call._resume_after = message.after
-            if shape.client_streaming:
+            if target.streams_in:
                 call.input = running.inbox = Inbox(self, call, id, target.decode)
             else:
                 call.input = self.decoded(target.decode, bytes(message.input))
@@ -209,7 +208,7 @@ class Session(MessageSocket[Call]):
             self.runtime.reject(call, error, self._done)
             return
         self.calls[id] = call
-        if shape.server_streaming:
+        if target.streams_out:
             running.window = window = Window(self, credit)
             self.runtime.dispatch_stream(call, self._emit, window.drained, self._done)
         else:
