@@ -9,9 +9,10 @@ const here = dirname(fileURLToPath(import.meta.url));
 const python = join(here, "..", "..", ".venv", "bin", "python");
 const listen = (server) => new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server.address().port)));
 
-/** Serves client/app.py, on the same port whenever it is started. */
+/** Serves client/app.py or another file, on the same port whenever it is started. */
 export class Server {
-  constructor(environment = {}) {
+  constructor(environment = {}, file = join(here, "app.py")) {
+    this.file = file;
     this.environment = { ...process.env, ...environment };
   }
 
@@ -25,7 +26,7 @@ export class Server {
       this.port = await listen(probe);
       await new Promise((resolve) => probe.close(resolve));
     }
-    const args = ["-m", "polywire.cli", "serve", `${join(here, "app.py")}:app`, "--port", String(this.port), "--no-access-log"];
+    const args = ["-m", "polywire.cli", "serve", `${this.file}:app`, "--port", String(this.port), "--no-access-log"];
     this.process = spawn(python, args, { env: this.environment, stdio: ["ignore", "ignore", "pipe"] });
     await new Promise((resolve, reject) => {
       let said = "";

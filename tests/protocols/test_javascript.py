@@ -12,6 +12,7 @@ from polywire.protocols import javascript
 from polywire.protocols.javascript import MODULES, script, types
 from polywire.runtime.metrics import package_version
 from polywire.testing import TestClient
+from tests.docs.pages import ROOT, table
 
 FILES = Path(javascript.__file__).parent
 TYPES = {"/polywire.js": "text/javascript; charset=utf-8", "/polywire.d.ts": "application/typescript; charset=utf-8"}
@@ -75,3 +76,28 @@ def test_modules_import_those_before_them_and_share_no_name() -> None:
         assert imported <= set(MODULES[:position]), module
         names += re.findall(r"^(?:export )?(?:async )?(?:const|let|class|function\*?) (\w+)", text, re.MULTILINE)
     assert len(names) == len(set(names)) > len(MODULES)
+
+
+def test_its_page_tells_the_defaults() -> None:
+    text = (FILES / "client.js").read_text()
+    (line,) = re.findall(r"^const TRANSPORTS = { (.*) };$", text, re.MULTILINE)
+    transports = re.findall(r"(\w+): \w+Transport", line)
+    (body,) = re.findall(r"^const DEFAULTS = {\n(.*?)^};", text, re.MULTILINE | re.DOTALL)
+    defaults = dict(re.findall(r"^  (\w+): (.*),$", body, re.MULTILINE))
+    defaults["transports"] = "[" + ", ".join(f'"{name}"' for name in transports) + "]"
+    told = {
+        name.strip("`"): default.strip("`") for name, default, _ in table(ROOT / "docs" / "javascript.md", "options")
+    }
+    assert told == defaults
+    declared = re.findall(
+        r"^  (\w+)\?:", types().decode().split("interface ClientOptions")[1].split("\n}")[0], re.MULTILINE
+    )
+    assert {*declared} == {*told, "WebSocket", "fetch"}
+
+
+def test_close_codes_are_taken_as_the_page_has_them() -> None:
+    (listed,) = re.findall(r"FINAL_CODES = new Set\(\[(.*)\]\)", (FILES / "connection.js").read_text())
+    final = {int(code) for code in listed.split(",")}
+    told = {int(code.strip("`")): back for code, _, back in table(ROOT / "docs" / "websocket.md", "close codes")}
+    assert {code for code, back in told.items() if back in ("no", "with another token")} <= final
+    assert not final & {code for code, back in told.items() if back in ("yes", "later")}

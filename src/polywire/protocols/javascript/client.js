@@ -17,12 +17,12 @@ const DEFAULTS = {
   token: undefined,
   window: 64,
   maxWaiting: 1000,
-  connectTimeout: 5_000,
-  greetingTimeout: 5_000,
-  pollingWait: 25_000,
-  silence: 45_000,
-  stable: 10_000,
-  backoff: { firstMs: 500, maxMs: 30_000 },
+  connectTimeout: 5000,
+  greetingTimeout: 5000,
+  pollingWait: 25000,
+  silence: 45000,
+  stable: 10000,
+  backoff: { firstMs: 500, maxMs: 30000 },
 };
 
 /** Connect to the server at a URL; it goes on trying until `close()`. */
