@@ -1,5 +1,6 @@
 // The client at /polywire.js against a server that does what each test wants: what it sends, and what it makes of what comes.
 import assert from "node:assert/strict";
+import { createServer } from "node:net";
 import { afterEach, beforeEach, test } from "node:test";
 import { FakeServer, collect, failure, until } from "../client/fake.mjs";
 
@@ -350,6 +351,43 @@ test("a server that answers pings is not left", async () => {
     });
   });
   assert.deepEqual([client.state, server.sockets.length], ["open", 1]);
+});
+
+test("what was open is asked for a sign of life when the network is there again, and left without one", async () => {
+  const network = new EventTarget();
+  const listeners = new Set();
+  globalThis.addEventListener = (name, listener) => (listeners.add(listener), network.addEventListener(name, listener));
+  globalThis.removeEventListener = (name, listener) => (listeners.delete(listener), network.removeEventListener(name, listener));
+  try {
+    start({ connectTimeout: 50 });
+    await until(client, "open");
+    const lost = until(client, "waiting");
+    network.dispatchEvent(new Event("online"));
+    await server.until((message) => message.type === "ping");
+    assert.equal((await lost).error.message, "no answer");
+    await until(client, "open");
+    client.close();
+    assert.equal(listeners.size, 0);
+  } finally {
+    delete globalThis.addEventListener;
+    delete globalThis.removeEventListener;
+  }
+});
+
+test("who takes a connection and says nothing is not waited for", async () => {
+  const sockets = [];
+  const silent = createServer((socket) => sockets.push(socket.resume().on("error", () => {})));
+  await new Promise((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  server.url = `http://127.0.0.1:${silent.address().port}`;
+  start({ connectTimeout: 20, transports: ["websocket", "sse", "polling"] });
+  const tried = [client.transport];
+  client.addEventListener("state", ({ detail: { state, transport } }) => state === "connecting" && tried.push(transport));
+  assert.equal((await until(client, "waiting")).error.message, "no answer in time");
+  await until(client, "connecting");
+  assert.deepEqual(tried, ["websocket", "sse", "polling", "websocket"]);
+  client.close();
+  for (const socket of sockets) socket.destroy();
+  await new Promise((resolve) => silent.close(resolve));
 });
 
 test("messages for nobody, and what is no JSON", async () => {
