@@ -1,5 +1,6 @@
 // The client at /polywire.js against a server that does what each test wants: what it sends, and what it makes of what comes.
 import assert from "node:assert/strict";
+import { createServer as createHttp } from "node:http";
 import { createServer } from "node:net";
 import { afterEach, beforeEach, test } from "node:test";
 import { FakeServer, collect, failure, until } from "../client/fake.mjs";
@@ -388,6 +389,28 @@ test("who takes a connection and says nothing is not waited for", async () => {
   client.close();
   for (const socket of sockets) socket.destroy();
   await new Promise((resolve) => silent.close(resolve));
+});
+
+test("a stream over events falls silent, before its head or after: it is asked for again", async () => {
+  const asked = [];
+  const events = createHttp((request, answer) => {
+    if (request.method === "GET") return answer.end("{}");
+    asked.push(request.headers["last-event-id"]);
+    if (asked.length === 1) return undefined;
+    if (asked.length > 2) return answer.end('id: e:8\ndata: {"i":8}\n\nevent: end\nid: :end\ndata: {}\n\n');
+    return answer.write('id: e:7\ndata: {"i":7}\n\n');
+  });
+  await new Promise((resolve) => events.listen(0, "127.0.0.1", resolve));
+  server.url = `http://127.0.0.1:${events.address().port}`;
+  try {
+    const stream = start({ transports: ["sse"], silence: 50 }).stream("a.B/Watch", {}, { after: "e:6" });
+    assert.deepEqual(numbers(await collect(stream)), [7, 8]);
+    assert.deepEqual(asked, ["e:6", "e:6", "e:7"]);
+  } finally {
+    client.close();
+    events.closeAllConnections();
+    await new Promise((resolve) => events.close(resolve));
+  }
 });
 
 test("messages for nobody, and what is no JSON", async () => {

@@ -79,10 +79,9 @@ export class EventsTransport {
   async follow(request, body, headers) {
     const { message, tell } = request;
     if (message.after !== undefined) headers["last-event-id"] = message.after;
-    if (request.call.subscription) {
-      request.expect(() => this.lose("events are held back on the way", true), this.settings.greetingTimeout);
-    }
+    this.#expectAnswer(request);
     const answer = await this.post(message.method, body, request, { ...headers, accept: EVENTS });
+    if (!request.call.subscription) clearTimeout(request.timer);
     if (answer.status === 204) return tell({ type: "end" });
     const reader = new EventReader();
     const text = new TextDecoder();
@@ -97,6 +96,16 @@ export class EventsTransport {
       }
     }
     tell({ type: "lost" }); // unless its end was told: then nobody listens
+  }
+
+  /** A topic greets at once; of other streams at least a head comes with the first heartbeat. */
+  #expectAnswer(request) {
+    const { greetingTimeout, silence } = this.settings;
+    if (request.call.subscription) {
+      request.expect(() => this.lose("events are held back on the way", true), greetingTimeout);
+    } else if (request.call.resumable) {
+      request.expect(() => this.lose("the server is silent"), silence);
+    }
   }
 
   #fetch(path, options) {
