@@ -91,6 +91,17 @@ class Desk(Service, package="desk"):
             await self._wait("count")
 
     @query
+    async def stubborn(self) -> AsyncIterator[int]:
+        """Swallows its cancellation, and sends on."""
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.seen.append("cancelled")
+        for number in range(50):
+            yield number
+        self.seen.append("over")
+
+    @query
     async def positions(self, to: int) -> AsyncIterator[Tracked[Note]]:
         first = int(current_call().resume_after or 0)
         for number in range(first + 1, to + 1):

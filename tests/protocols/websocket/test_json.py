@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from polywire.http.websocket import Deflate
 from polywire.testing import TestClient
 from polywire.testing.websocket import TestSocket
 from tests.protocols.websocket.desk import Desk, make_app
@@ -130,3 +131,17 @@ async def test_bytes_are_no_json() -> None:
     async with TestClient(make_app()) as client, client.websocket("/ws") as ws:
         ws.send(b"{}")
         assert await ws.closed() == (1003, "messages are text")
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+async def test_messages_are_compressed_where_both_want_that(version: str) -> None:
+    deflate: Deflate = "context_takeover"
+    async with (
+        TestClient(make_app(deflate=deflate)) as client,
+        client.websocket("/ws", version=version, deflate=deflate) as ws,
+    ):
+        assert ws.deflate is not None
+        await opened(ws)
+        text = "the same again and again " * 30
+        ws.send_json({"type": "call", "id": 1, "method": "desk.Desk/Get", "input": {"text": text}})
+        assert (await ws.receive_json())["message"]["text"] == text

@@ -198,6 +198,19 @@ async def test_calls_end_with_the_socket(client: TestClient, desk: Desk) -> None
     assert not client.site.runtime.sockets
 
 
+async def test_a_handler_that_does_not_stop_sends_to_nobody(client: TestClient, desk: Desk) -> None:
+    async with client.websocket("/ws") as ws:
+        await welcomed(ws)
+        call(ws, "Stubborn", timeout_s=0.01)
+        assert (await ws.receive_json())["code"] == "DEADLINE_EXCEEDED"
+        call(ws, "Join")
+        await until(lambda: desk.seen == ["cancelled", "over"])
+        desk.may_read.set()
+        say(ws, "next", message={"text": "a"})
+        say(ws, "end")
+        assert await ws.receive_json() == {"type": "result", "id": 1, "message": "a"}, "and not to the next of its id"
+
+
 async def test_what_is_to_finish_does(client: TestClient, desk: Desk) -> None:
     async with client.websocket("/ws") as ws:
         await welcomed(ws)

@@ -288,6 +288,8 @@ class Session(MessageSocket[Call]):
         running: Running = call.state
         window = running.window
         assert window is not None
+        if window.is_over:
+            return False
         message = self._framing.next(running.id, running.encode(item), id)
         window.credit -= 1
         return self.ws.send(message) and window.credit > 0
@@ -302,6 +304,8 @@ class Session(MessageSocket[Call]):
             message = self._framing.end(running.id, beside)
         else:
             message = self._framing.result(running.id, running.encode(value), beside)
+        if running.window is not None:
+            running.window.is_over = True
         self.calls.pop(running.id, None)
         self.ws.send(message)
         if self._is_leaving and not self.calls:

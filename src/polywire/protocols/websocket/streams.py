@@ -22,12 +22,14 @@ CREDIT_EXCEEDED = "CREDIT_EXCEEDED"
 class Window:
     """How many items of a call's answer may be sent yet."""
 
-    __slots__ = ("_session", "_waiter", "credit")
+    __slots__ = ("_session", "_waiter", "credit", "is_over")
 
     def __init__(self, session: Session, credit: int) -> None:
         self._session = session
         self._waiter: Waiter | None = None
         self.credit = credit
+        self.is_over = False
+        """The call has been answered: a handler that does not stop sends to nobody, for its id may be another's."""
 
     def add(self, count: int) -> None:
         self.credit = min(self.credit + count, MOST_CREDIT)
@@ -38,16 +40,16 @@ class Window:
             self._waiter.wake()
 
     async def drained(self) -> None:
-        """Wait until there is credit, and the socket takes more. Returns at once where the socket is closed."""
+        """Wait until there is credit, and the socket takes more. Does not wait where nobody is sent to any more."""
         ws = self._session.ws
-        while ws.is_open and (self.credit <= 0 or ws.is_blocked):
+        while ws.is_open and not self.is_over and (self.credit <= 0 or ws.is_blocked):
             if ws.is_blocked:
                 await ws.drained()
             else:
                 if self._waiter is None:
                     self._waiter = Waiter(asyncio.get_running_loop())
                 await self._waiter
-        if not ws.is_open:
+        if self.is_over or not ws.is_open:
             # The call is cancelled, or runs on and what it sends goes nowhere; then others must get their turns.
             await asyncio.sleep(0)
 
