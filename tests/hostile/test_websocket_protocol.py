@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
+import h2.events
 import pytest
 
 from polywire import Unauthenticated
 from polywire.service.options import WebSocketOptions
 from polywire.wire.websocket import WebSocketEngine
-from tests.live.http2 import h2_client
+from tests.live.http2 import H2Client, h2_client
 from tests.live.server import Live, serve, until
 from tests.live.websocket import Client, Refused, websocket
 from tests.live.wire import connected
@@ -94,9 +96,9 @@ def test_foreign_origins(live: Live, fields: list[tuple[str, str]], status: int)
     with pytest.raises(Refused) as caught, websocket(live, fields=fields):
         pass
     assert caught.value.status == status
-    with h2_client(live) as h2:
+    with h2_client(live) as client2:
         ask = [(":protocol", "websocket"), ("sec-websocket-version", "13"), *fields]
-        assert h2.wait(h2.begin("CONNECT", "/ws", ask)).head[":status"] == str(status)
+        assert client2.wait(client2.begin("CONNECT", "/ws", ask)).head[":status"] == str(status)
 
 
 def test_wrong_and_late_tokens() -> None:
@@ -176,3 +178,38 @@ def test_a_head_without_an_end_takes_no_socket(live: Live) -> None:
     with connected(live) as opened:
         opened.sendall(b"GET /ws HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n")
     until(lambda: not live.open_connections)
+
+
+class Stalled(H2Client):
+    """Gives no credit for some streams; for the connection it does."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        super().__init__(opened)
+        self.stalled: set[int] = set()
+
+    def _note(self, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.DataReceived) and event.stream_id in self.stalled:
+            self.replies[event.stream_id].body += event.data or b""
+            self.h2.increment_flow_control_window(event.flow_controlled_length or 1)
+        else:
+            super()._note(event)
+
+
+def test_over_http2_one_that_is_not_read_holds_up_no_other(live: Live) -> None:
+    ask = [(":protocol", "websocket"), ("sec-websocket-version", "13")]
+    with connected(live) as opened:
+        client = Stalled(opened)
+        slow, quick = client.begin("CONNECT", "/ws", ask), client.begin("CONNECT", "/ws", ask)
+        client.stalled.add(slow)
+        while not (client.replies[slow].body and client.replies[quick].body):
+            assert client.receive()
+        flood = call("Stream", input={"count": 1_000_000, "size": 10_000}, credit=1_000_000)
+        client.send(slow, GARBAGE.encode(json.dumps(flood)))
+        while len(client.replies[slow].body) < 60_000:
+            assert client.receive()
+        assert live.lab.running == 1
+        for id in range(1, 101):
+            client.send(quick, GARBAGE.encode(json.dumps(call("GetItem", id, input={"name": "a"}))))
+        while b'"id":100,' not in client.replies[quick].body:
+            assert client.receive()
+        assert len(client.replies[slow].body) < 66_000, "no more than it has given credit for"
