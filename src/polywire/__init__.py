@@ -57,12 +57,14 @@ from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutatio
 if TYPE_CHECKING:
     from polywire.client import Channel, ChannelSettings, call_options, connect
     from polywire.runtime.call import Call, current_call
+    from polywire.topics import Broker, History, MemoryBroker, Topic
 
 __all__ = [
     "ID",
     "Aborted",
     "AlreadyExists",
     "App",
+    "Broker",
     "Call",
     "Cancelled",
     "Channel",
@@ -78,6 +80,7 @@ __all__ = [
     "Fixed32",
     "Fixed64",
     "Float32",
+    "History",
     "Int32",
     "Int64",
     "Interceptor",
@@ -86,6 +89,7 @@ __all__ = [
     "InvalidInput",
     "Invoke",
     "MalformedInput",
+    "MemoryBroker",
     "Message",
     "NotFound",
     "OutOfRange",
@@ -99,6 +103,7 @@ __all__ = [
     "SInt64",
     "SchemaError",
     "Service",
+    "Topic",
     "Tracked",
     "UInt32",
     "UInt64",
@@ -116,6 +121,10 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Broker": "polywire.topics",
+    "MemoryBroker": "polywire.topics",
+    "History": "polywire.topics",
+    "Topic": "polywire.topics",
     "Call": "polywire.runtime.call",
     "Channel": "polywire.client",
     "ChannelSettings": "polywire.client",

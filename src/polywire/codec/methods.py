@@ -12,6 +12,7 @@ from polywire.codec._protobuf import ProtobufCodec
 from polywire.codec.json import Profile, json_reader, json_writer
 from polywire.codec.message_pack import packed_decoder, packed_encoder
 from polywire.schema.types import MessageType, Method, ResultForm
+from polywire.shared import Shared
 
 
 class Format(enum.Enum):
@@ -27,7 +28,7 @@ class MethodCodec:
     """Four functions between Python values and bytes; native, so call them without a wrapper.
 
     Decoding raises `MalformedInput` or `InvalidInput`, encoding `WrongResult`. A result is the handler's bare one, or
-    one element of its stream: what the format wraps is wrapped here.
+    one element of its stream: what the format wraps is wrapped here. An element of a tracked stream may be `Shared`.
     """
 
     decode_input: Callable[[bytes], Any]
@@ -69,7 +70,21 @@ def method_codec(method: Method, format: Format) -> MethodCodec:
     """
     received = message_codec(method.input, format)
     encode_result, decode_result = _result(method, format)
+    if method.tracked:
+        encode_result = _sharing(encode_result, format)
     return MethodCodec(received.decode, encode_result, received.encode, decode_result)
+
+
+def _sharing(encode: Callable[[Any], bytes], format: Format) -> Callable[[Any], bytes]:
+    """Encodes what many streams send but once."""
+
+    def encode_item(item: Any) -> bytes:
+        if type(item) is not Shared:
+            return encode(item)
+        found: bytes = item.encoded(format, encode)
+        return found
+
+    return encode_item
 
 
 @lru_cache(maxsize=4096)

@@ -113,6 +113,8 @@ class Call:
     task: asyncio.Task[Any] | None = None
     answered = False
     cancel_code: Code | None = None
+    failure: RpcError | None = None
+    """What it ends with since it was stopped by `fail`."""
     state: Any = None
     """For the protocol that made the call; nobody else looks at it."""
     done: Callable[[Call, Any, RpcError | None], None]
@@ -230,6 +232,12 @@ class Call:
         if self.cancel_code is None:
             self.cancel_code = code
         self.task.cancel()
+
+    def fail(self, error: RpcError) -> None:
+        """Stop the handler, as `cancel` does; the call ends with `error`."""
+        if self.cancel_code is None:
+            self.failure = error
+        self.cancel(error.code)
 
     def on_done(self, callback: Callable[[Call, RpcError | None], None]) -> None:
         """Call callback(call, error) when the answer is known; error is None for success. Called once, in the loop."""

@@ -24,6 +24,7 @@ from polywire.runtime.heartbeats import Heartbeats
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.pending import PendingBytes
 from polywire.runtime.pool import ThreadPool
+from polywire.runtime.push import PushStream
 from polywire.schema.types import Method
 from polywire.service.app import App
 from polywire.service.tracked import Tracked
@@ -250,6 +251,8 @@ class Runtime:
         if isinstance(exc, RpcError):
             return exc
         if isinstance(exc, asyncio.CancelledError) and call.cancel_code is not None:
+            if call.failure is not None:
+                return call.failure
             return _CANCELLED.get(call.cancel_code, Cancelled)(_CANCELLED_TEXT.get(call.cancel_code, "cancelled"))
         return self._unexpected(call, exc)
 
@@ -285,6 +288,9 @@ def _not_started(coro: Any, call: Any, finish: Any) -> bool:
 async def _stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:
     items: AsyncIterator[Any] = await call.binding.invoke(call)
     try:
+        if isinstance(items, PushStream):
+            await items.push(call, _without_positions(emit), drained)
+            return
         async for item in items:
             if not emit(call, item):
                 await drained()
@@ -295,6 +301,9 @@ async def _stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]
 async def _counted_stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:
     items: AsyncIterator[Any] = await call.binding.invoke(call)
     try:
+        if isinstance(items, PushStream):
+            await items.push(call, _without_positions(emit), drained)
+            return
         async for item in items:
             call.moved += 1
             if not emit(call, item):
@@ -306,6 +315,9 @@ async def _counted_stream(call: Call, emit: Emit, drained: Callable[[], Awaitabl
 async def _tracked_stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:
     items: AsyncIterator[Tracked[Any]] = await call.binding.invoke(call)
     try:
+        if isinstance(items, PushStream):
+            await items.push(call, emit, drained)
+            return
         async for item in items:
             if type(item) is not Tracked:
                 raise TypeError(f"{call.method.full_name} yielded {type(item).__name__}, declared is Tracked[...]")
@@ -314,6 +326,11 @@ async def _tracked_stream(call: Call, emit: Emit, drained: Callable[[], Awaitabl
                 await drained()
     finally:
         await _close(items)
+
+
+def _without_positions(emit: Emit) -> Emit:
+    """For methods that do not tell them: their items are sent one by one like all others."""
+    return lambda call, item, id=None, /: emit(call, item.value)
 
 
 async def _close(items: Any) -> None:

@@ -14,6 +14,7 @@ from polywire.schema.errors import SchemaError
 from polywire.schema.message import where
 from polywire.schema.types import MessageType, MethodKind, ServiceType
 from polywire.schema.walk import reachable
+from polywire.service.declared_topics import BrokerLife, DeclaredTopic
 from polywire.service.interceptor import Interceptor
 from polywire.service.options import ConnectOptions, GraphqlOptions, TrpcOptions, WebSocketOptions
 from polywire.service.routes import parse_route, route_key
@@ -108,6 +109,8 @@ class App:
     environment: a word for health, "production".
     origins: of pages that may call besides our own, `https://app.example.com`; `*` for all, then without cookies.
     connect, graphql, trpc, websocket: settings of a dialect; None: its defaults.
+    topics: each `Topic` is offered as a service of its own, after the others. broker: carries what is published; None:
+    a `MemoryBroker`.
 
     Raises SchemaError when two services, routes or messages clash (both are named), ValueError for an option out
     of range.
@@ -133,8 +136,12 @@ class App:
         graphql: GraphqlOptions | None = None,
         trpc: TrpcOptions | None = None,
         websocket: WebSocketOptions | None = None,
+        topics: Iterable[DeclaredTopic] = (),
+        broker: BrokerLife | None = None,
     ) -> None:
-        self.services = tuple(_bind(service) for service in services)
+        topics = tuple(topics)
+        self.broker = topics[0].default_broker() if topics and broker is None else broker
+        self.services = tuple(_bind(service) for service in (*services, *(topic.bind(self.broker) for topic in topics)))
         _check_services(self.services)
         self.name = name or self.services[0].type.full_name
         self.version = version
@@ -170,6 +177,9 @@ class App:
                 raise ValueError(f"the interceptor {interceptor!r} cannot be called; write async def f(call, proceed)")
         self.start_hooks: list[Callable[[], Any]] = []
         self.stop_hooks: list[Callable[[], Any]] = []
+        if self.broker is not None:
+            self.start_hooks.append(self.broker.start)
+            self.stop_hooks.append(self.broker.stop)
         self.checks: dict[str, HealthCheck] = {}
         self.file_routes: list[FileRoute] = []
         self.mounts: list[Mount] = []

@@ -11,6 +11,7 @@ from polywire.protocols.graphql.execution import Execution
 from polywire.protocols.graphql.nodes import Resolved
 from polywire.runtime.call import Call, Carrier
 from polywire.runtime.runtime import Done, Emit
+from polywire.shared import Shared
 
 if TYPE_CHECKING:
     from polywire.protocols.graphql.plan import Variant
@@ -77,7 +78,7 @@ class Subscription:
         carrier = _ItemCarrier(self._carrier)
         variant = self._variant
         self._execution = Execution(self._runtime, carrier, self._variables, variant.slots, None, answer)
-        self._execution.run_beneath(self._entry, item)
+        self._execution.run_beneath(self._entry, item.value if type(item) is Shared else item)
         return bool(self._sent)
 
     async def _wait(self) -> None:

@@ -1,0 +1,96 @@
+"""Delivery in turns: many subscribers must not hold the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import Final, Protocol
+
+from polywire.topics.broker import Publication
+
+logger = logging.getLogger("polywire")
+
+TURN_S: Final = 0.001
+_BETWEEN_LOOKS: Final = 32
+
+
+class Receiver(Protocol):
+    def take(self, batch: Sequence[Publication], /) -> None:
+        """Deliver what of the batch is new to this one."""
+
+
+class Source(Protocol):
+    """A topic with news."""
+
+    def begin_pass(self) -> tuple[Sequence[Publication], Iterator[Receiver]]:
+        """Everything that is to be told now, and to whom."""
+
+    def end_pass(self) -> bool:
+        """Everybody has been told; True: there is more by now."""
+
+
+class Fanout:
+    """Tells the news of topics, about a millisecond of every turn of the loop, a topic at a time.
+
+    What is published within one turn is one batch, so that each connection writes once.
+    """
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._waiting: deque[Source] = deque()
+        self._batch: Sequence[Publication] = ()
+        self._receivers: Iterator[Receiver] | None = None
+        self._handle: asyncio.Handle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def add(self, source: Source) -> None:
+        """A topic has news; once until its `end_pass`."""
+        self._waiting.append(source)
+        if self._handle is None:
+            self._loop = asyncio.get_running_loop()
+            self._handle = self._loop.call_soon(self._turn)
+
+    def close(self) -> None:
+        self._waiting.clear()
+        self._receivers = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _turn(self) -> None:
+        end = self._clock() + TURN_S
+        while self._waiting:
+            source = self._waiting[0]
+            if self._receivers is None:
+                self._batch, self._receivers = source.begin_pass()
+            if not self._tell(end):
+                break
+            self._receivers = None
+            self._batch = ()
+            self._waiting.popleft()
+            if source.end_pass():
+                self._waiting.append(source)
+                # News of this very turn: they go with those of the next one.
+                break
+        assert self._loop is not None
+        self._handle = self._loop.call_soon(self._turn) if self._waiting else None
+
+    def _tell(self, end: float) -> bool:
+        """False: time is up, and not everybody has been told."""
+        batch = self._batch
+        until_look = _BETWEEN_LOOKS
+        assert self._receivers is not None
+        for receiver in self._receivers:
+            try:
+                receiver.take(batch)
+            except Exception:
+                logger.exception("a subscriber failed")
+            until_look -= 1
+            if not until_look:
+                if self._clock() >= end:
+                    return False
+                until_look = _BETWEEN_LOOKS
+        return True

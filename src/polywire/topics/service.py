@@ -1,0 +1,187 @@
+"""The ordinary service by which callers reach a topic, so that no protocol knows of topics."""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from polywire.errors import InvalidArgument
+from polywire.runtime.call import Call, current_call
+from polywire.schema.message import Message, MessageMeta
+from polywire.schema.names import lower_camel, snake
+from polywire.schema.scalars import Int32
+from polywire.service.operations import mutation, query
+from polywire.service.service import Service
+from polywire.service.tracked import Tracked
+from polywire.topics.broker import Page, Position, Publication, What
+from polywire.topics.events import GAP_OF, PACKAGE, Gap, Members, Published
+
+if TYPE_CHECKING:
+    from polywire.topics.topic import Topic
+
+MOST_EVENTS: Final = 1_000
+LONGEST_WAIT_S: Final = 60.0
+_ANSWER_S: Final = 0.5
+"""Left of a call's time for the answer of a long poll."""
+_MOST_MEMBERS: Final = 10_000
+Given = tuple[Any, ...]
+"""A field's type, and its default where it has one."""
+
+
+def topic_service(topic: Topic[Any]) -> Service:
+    """The service of a topic, read like every other."""
+    path = topic.template.path
+    name = topic.name
+    field = lower_camel(snake(name))
+    answers = TopicCalls(topic)
+    after: Given = (str | None, None)
+    make = partial(_method, topic)
+    methods: dict[str, Any] = {
+        "subscribe": make(
+            query(f"GET {path}", graphql=field),
+            answers.subscribe,
+            f"Subscribe{name}Request",
+            {"after": after, "last": (Int32, 0)},
+            AsyncIterator[Tracked[topic.event]],  # type: ignore[name-defined]
+            "Messages as they are published. after: a position, to go on there; last: so many of the history first.",
+        ),
+        "history": make(
+            query(f"GET {path}/history", graphql=f"{field}History"),
+            answers.history,
+            f"{name}HistoryRequest",
+            {"after": after, "limit": (Int32, 100), "wait_s": (float, 0.0)},
+            topic.page,
+            "What the history keeps after a position. wait_s: where there is nothing, wait so long for news.",
+        ),
+    }
+    if topic.has_presence:
+        methods["members"] = make(
+            query(f"GET {path}/members", graphql=f"{field}Members"),
+            answers.members,
+            f"{name}MembersRequest",
+            {},
+            Members,
+            "Who subscribes now.",
+        )
+    if topic.publishable:
+        methods["publish"] = make(
+            mutation(f"POST {path}", graphql=f"publish{name}"),
+            answers.publish,
+            f"Publish{name}Request",
+            {"data": (topic.data,), "dedupe_id": (str | None, None)},
+            Published,
+            "Publish a message; with the same dedupe_id only once.",
+        )
+    namespace = {
+        "__module__": topic.module,
+        "__qualname__": topic.name,
+        "__doc__": f"The topic {topic.template.text}.",
+        **methods,
+    }
+
+    # A class statement could not take a name that is only known now.
+    cls: type[Service] = types.new_class(
+        topic.name, (Service,), {"package": PACKAGE, "name": topic.name}, lambda own: own.update(namespace)
+    )
+    return cls()
+
+
+def _method(
+    topic: Topic[Any],
+    decorate: Callable[[Any], Any],
+    answer: Callable[[Call, Any], Any],
+    request_name: str,
+    others: dict[str, Given],
+    result: Any,
+    doc: str,
+) -> Any:
+    """One of the methods. Its request has the topic's parameters, and others with their types and defaults."""
+    fields: dict[str, Given] = {**dict.fromkeys(topic.template.parameters, (str,)), **others}
+    namespace = {
+        "__module__": topic.module,
+        "__qualname__": request_name,
+        "__annotations__": {name: given[0] for name, given in fields.items()},
+        **{name: given[1] for name, given in fields.items() if len(given) > 1},
+    }
+    request = MessageMeta(request_name, (Message,), namespace, package=PACKAGE)
+
+    async def method(self: Service, request: Any) -> Any:
+        return await answer(current_call(), request)
+
+    method.__annotations__ = {"request": request, "return": result}
+    method.__doc__ = doc
+    return decorate(method)
+
+
+class TopicCalls:
+    """What the methods do."""
+
+    def __init__(self, topic: Topic[Any]) -> None:
+        self._topic = topic
+        self._broker = topic.broker
+        self._names = topic.template.parameters
+
+    def _parameters(self, request: Any) -> dict[str, str]:
+        return {name: getattr(request, name) for name in self._names}
+
+    async def subscribe(self, call: Call, request: Any) -> Any:
+        parameters = self._parameters(request)
+        after = request.after if call.resume_after is None else call.resume_after
+        await self._topic.check(call, "subscribe", parameters)
+        return self._topic.stream(parameters, after, request.last, call, tracked=True)
+
+    async def history(self, call: Call, request: Any) -> Any:
+        parameters = self._parameters(request)
+        text, limit, wait_s = request.after, request.limit, request.wait_s
+        if not 0 < limit <= MOST_EVENTS:
+            raise InvalidArgument(f"limit must be 1 to {MOST_EVENTS}")
+        if not 0 <= wait_s <= LONGEST_WAIT_S:
+            raise InvalidArgument(f"wait_s must be 0 to {LONGEST_WAIT_S:g}")
+        await self._topic.check(call, "history", parameters)
+        topic = self._topic.template.topic(parameters)
+        after = None if text is None else Position.parse(text)
+        page = await self._broker.history(topic, after, limit)
+        if wait_s and not page.publications and page.lost is None:
+            left = call.remaining_s()
+            await self._news(topic, page.position, wait_s if left is None else min(wait_s, left - _ANSWER_S))
+            page = await self._broker.history(topic, page.position, limit)
+        return self._page(page, text)
+
+    async def _news(self, topic: str, after: Position, wait_s: float) -> None:
+        """Return when there is something after a position, or when the time is over."""
+        news = asyncio.Event()
+
+        def deliver(batch: Sequence[Publication]) -> None:
+            if any(one.what is What.MESSAGE for one in batch):
+                news.set()
+
+        subscription = await self._broker.subscribe(topic, after, deliver)
+        try:
+            if subscription.backlog or subscription.lost is not None or wait_s <= 0:
+                return
+            async with asyncio.timeout(wait_s):
+                await news.wait()
+        except TimeoutError:
+            pass
+        finally:
+            await subscription.close()
+
+    def _page(self, page: Page, after: str | None) -> Any:
+        conversion = self._topic.conversion
+        gap = None if page.lost is None else Gap(after or "", GAP_OF[page.lost])
+        return self._topic.page([conversion.event(one) for one in page.publications], str(page.position), gap)
+
+    async def members(self, call: Call, request: Any) -> Members:
+        parameters = self._parameters(request)
+        await self._topic.check(call, "presence", parameters)
+        found = await self._broker.members(self._topic.template.topic(parameters), _MOST_MEMBERS)
+        return Members([self._topic.members_of(data) for data in found])
+
+    async def publish(self, call: Call, request: Any) -> Published:
+        parameters = self._parameters(request)
+        await self._topic.check(call, "publish", parameters)
+        position = await self._topic.publish(request.data, dedupe_id=request.dedupe_id, **parameters)
+        return Published(str(position))
