@@ -6,7 +6,20 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 
-from polywire import App, Int32, Message, NotFound, Service, Tracked, Unauthenticated, current_call, mutation, query
+from polywire import (
+    App,
+    History,
+    Int32,
+    Message,
+    NotFound,
+    Service,
+    Topic,
+    Tracked,
+    Unauthenticated,
+    current_call,
+    mutation,
+    query,
+)
 from polywire.service.options import WebSocketOptions
 
 
@@ -60,8 +73,13 @@ async def authenticate(token: str | None, peer: object) -> str:
     return token
 
 
+kept = Topic("kept.{name}", Tick, history=History(count=10_000), publishable=True)
+seen = Topic("seen.{name}", Tick, presence=True)
+briefly = Topic("briefly.{name}", Tick, history=History(count=5), publishable=True)
+
 app = App(
     TickService(),
+    topics=[kept, briefly, seen],
     origins=os.environ.get("TICKS_ORIGINS", "").split(),
     websocket=WebSocketOptions(authenticate=authenticate if "TICKS_TOKEN" in os.environ else None),
 )

@@ -71,7 +71,6 @@ export class Client extends EventTarget {
     const call = new StreamCall(this.#connection, `${topic}/Subscribe`, input, {
       ...options,
       subscription: true,
-      isPattern: Object.values(parameters).includes("*"),
       idempotent: true,
     });
     return new Subscription(call, onGap);

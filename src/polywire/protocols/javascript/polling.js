@@ -3,6 +3,8 @@
 import { EventsTransport } from "./http.js";
 
 const MOST_EVENTS = 100;
+/** What the server gives at a time. */
+const MOST_OF_PAGE = 1000;
 /** How much longer than the server is asked to wait an answer may take, in ms. */
 const GRACE = 10_000;
 
@@ -13,22 +15,36 @@ export class PollingTransport extends EventsTransport {
     const { last = 0, ...input } = request.message.input;
     let after = request.message.after ?? input.after;
     if (after === undefined) {
-      // Without a position it tells the last of what there is, of which one is enough to know where that ends.
-      after = this.#tell(request, await this.#ask(method, { ...input, limit: last || 1 }, request), last > 0);
+      after = await this.#tell(request, await this.#latest(method, input, last, request));
     }
     while (!request.control.signal.aborted) {
       await request.room();
       const limit = Math.min(request.credit, MOST_EVENTS);
       const wait = this.settings.pollingWait / 1000;
-      after = this.#tell(request, await this.#ask(method, { ...input, after, limit, wait_s: wait }, request), true);
+      const page = await this.#ask(method, { ...input, after, limit, wait_s: wait }, request);
+      after = await this.#tell(request, page);
     }
   }
 
+  /** The last of the history, whose end is where "from now on" begins. It is read from its start. */
+  async #latest(method, input, last, request) {
+    const events = [];
+    let page = {};
+    do {
+      page = await this.#ask(method, { ...input, after: page.position, limit: MOST_OF_PAGE }, request);
+      events.push(...page.events);
+      events.splice(0, events.length - last);
+    } while (page.events.length === MOST_OF_PAGE);
+    return { events, position: page.position };
+  }
+
   /** Returns the position to go on from. */
-  #tell(request, { events, position, gap }, isWanted) {
-    if (gap) request.tell({ type: "next", message: { gap } });
-    if (isWanted) for (const event of events) request.tell({ type: "next", message: event, position: event.position });
-    request.tell({ type: "next", message: { position }, position }); // as a greeting: nothing before it is missing
+  async #tell(request, { events, position, gap }) {
+    // The last is as a greeting: nothing before it is missing.
+    for (const message of [...(gap ? [{ gap }] : []), ...events, { position }]) {
+      await request.room();
+      request.tell({ type: "next", message, position: message.position });
+    }
     return position;
   }
 

@@ -96,6 +96,8 @@ export interface Stream<T> extends AsyncIterableIterator<T> {
  * reader does not keep up. NO_POSITION: the connection was lost, and a pattern (`*`) has no position to go on from.
  */
 export interface Gap {
+  /** The position after which they are missing. */
+  after: string;
   reason: "HISTORY_GONE" | "EPOCH_CHANGED" | "SLOW" | "NO_POSITION" | (string & {});
 }
 
@@ -103,8 +105,8 @@ export interface Member {
   session: string;
   /** Empty where the app does not know who it is. */
   user: string;
-  /** Unix time in seconds. */
-  since: number;
+  /** RFC 3339. */
+  since: string;
 }
 
 /** Exactly one of data, gap, joined and left is there. */

@@ -45,7 +45,7 @@ export class StreamCall extends Call {
   sentOver(link, credit) {
     super.sentOver(link, credit);
     if (this.subscription && this.#begun && this.position === undefined) {
-      this.#deliver({ message: { gap: { reason: "NO_POSITION" } } });
+      this.#deliver({ message: { gap: { after: "", reason: "NO_POSITION" } } });
     }
   }
 
@@ -61,8 +61,7 @@ export class StreamCall extends Call {
       this.cancel(new PolywireError("INTERNAL", "the server sends more than it was given credit for"));
       return;
     }
-    // A pattern's events have positions of their topics, none in the pattern.
-    if (position !== undefined && !this.options.isPattern) this.position = position;
+    if (position !== undefined) this.position = position;
     this.#begun = true;
     this.#retries.reset();
     const item = { value, position };
