@@ -131,6 +131,7 @@ class WebSocket:
         "_resumes",
         "exchange",
         "heard",
+        "shares_frames",
         "state",
     )
 
@@ -149,6 +150,8 @@ class WebSocket:
         """For the protocol that speaks over it."""
         self.heard = 0
         """Reads that have brought something, a pong perhaps: whether the peer lives."""
+        self.shares_frames = deflate is None
+        """A message has the same frame on all of them: nothing is compressed."""
         self._limits = limits
         self._engine = WebSocketEngine(limits.max_message_bytes, deflate=deflate)
         self._on_message = on_message
@@ -193,6 +196,16 @@ class WebSocket:
         if not self.is_open:
             return False
         return self.exchange.write(self._engine.encode(message))
+
+    def frame(self, message: str | bytes) -> bytes:
+        """The frame of a message, for `send_frame`."""
+        return self._engine.encode(message)
+
+    def send_frame(self, frame: bytes) -> bool:
+        """As `send`, of what `frame` made, on this socket or on another one; where `shares_frames` of both."""
+        if not self.is_open:
+            return False
+        return self.exchange.write(frame)
 
     def ping(self) -> None:
         """Ask whether the peer lives: `heard` grows with its answer. Not where it takes nothing in any case."""

@@ -44,6 +44,7 @@ from polywire.protocols.websocket.messages import (
 from polywire.protocols.websocket.streams import Inbox, Window
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import Metadata, error_pairs
+from polywire.shared import Shared
 
 if TYPE_CHECKING:
     from polywire.protocols.websocket.server import Target, WebSocketServer
@@ -120,7 +121,7 @@ class Session(MessageSocket[Call]):
             secrets.token_urlsafe(12),
             self._server.id,
             AppInfo(app.name, app.version),
-            _CAPABILITIES,
+            _CAPABILITIES if app.broker is None else [*_CAPABILITIES, "topics"],
             app.heartbeat_s,
             Limits(self._options.max_message_bytes, self.max_calls, INBOX),
         )
@@ -290,9 +291,16 @@ class Session(MessageSocket[Call]):
         assert window is not None
         if window.is_over:
             return False
-        message = self._framing.next(running.id, running.encode(item), id)
         window.credit -= 1
-        return self.ws.send(message) and window.credit > 0
+        if type(item) is Shared and self.ws.shares_frames:
+            # One frame for all sockets whose clients have given their calls the same id.
+            key = (self._framing.name, running.id, id)
+            frame: bytes = item.encoded(key, lambda _: self.ws.frame(self._next_item(running, item, id)))
+            return self.ws.send_frame(frame) and window.credit > 0
+        return self.ws.send(self._next_item(running, item, id)) and window.credit > 0
+
+    def _next_item(self, running: Running, item: Any, id: str | None) -> str | bytes:
+        return self._framing.next(running.id, running.encode(item), id)
 
     def _done(self, call: Call, value: Any, error: RpcError | None) -> None:
         # All is encoded before any of it counts: where that raises, this is called again.
