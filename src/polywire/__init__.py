@@ -57,7 +57,7 @@ from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutatio
 if TYPE_CHECKING:
     from polywire.client import Channel, ChannelSettings, call_options, connect
     from polywire.runtime.call import Call, current_call
-    from polywire.topics import Broker, History, MemoryBroker, Topic
+    from polywire.topics import Broker, History, MemoryBroker, SqliteBroker, Topic
 
 __all__ = [
     "ID",
@@ -103,6 +103,7 @@ __all__ = [
     "SInt64",
     "SchemaError",
     "Service",
+    "SqliteBroker",
     "Topic",
     "Tracked",
     "UInt32",
@@ -125,6 +126,7 @@ _LAZY = {
     "MemoryBroker": "polywire.topics",
     "History": "polywire.topics",
     "Topic": "polywire.topics",
+    "SqliteBroker": "polywire.topics",
     "Call": "polywire.runtime.call",
     "Channel": "polywire.client",
     "ChannelSettings": "polywire.client",

@@ -186,6 +186,21 @@ def test_a_worker_that_ends_without_a_word_is_named(start: Start, project: Path)
     assert process.popen.wait(5) == 2
 
 
+def test_topics_of_one_process_are_refused(start: Start, project: Path) -> None:
+    (project / "ticks.py").write_text(
+        WORKERS.replace("App(Pids())", "App(Pids(), topics=[Topic('t', Tick)])").replace(
+            "app =",
+            "from polywire import Message, Topic\n\n\nclass Tick(Message):\n    n: int\n\n\napp =",
+        )
+    )
+    process = start("ticks", "--workers", "2", "--port", "0")
+    assert process.popen.wait(15) == 2
+    process.reader.join(5)
+    told = "".join(line for line in iter(process.lines.get, None))
+    assert told.count("MemoryBroker is each process's own") == 1
+    assert "another broker=" in told
+
+
 def test_workers_and_reload_are_refused(start: Start) -> None:
     process = start("users", "--workers", "2", "--reload", "--port", "0")
     process.until("--reload is for development and starts one process")

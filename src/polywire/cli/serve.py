@@ -123,6 +123,12 @@ def _serve(
     if app is None:
         return USAGE_ERROR
     _override(app, options)
+    if options.workers > 1 and app.broker is not None and not app.broker.shared:
+        complain(
+            f"--workers {options.workers} with topics needs a broker that all processes share; "
+            f"{type(app.broker).__name__} is each process's own: serve with one worker, or give App another broker="
+        )
+        return USAGE_ERROR
 
     from polywire.server import logs
     from polywire.server.listener import ListenError

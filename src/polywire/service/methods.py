@@ -65,7 +65,7 @@ def read_method(
     if not (_METHOD_NAME if operation.name is None else _GIVEN_NAME).fullmatch(name):
         raise SchemaError(where, f"{name!r} is no name for a method", 'write it like name="GetUser"')
     declared = declared or function
-    reading = _Signature(owner, declared, where, name, declared is not function)
+    reading = _Signature(owner, declared, where, name, declared is not function, operation.request)
     parent, batched = reading.parent(operation.resolves) if operation.resolves is not None else (None, False)
     input_ = reading.input()
     if parent is not None and input_.stream_argument is not None:
@@ -129,13 +129,22 @@ def read_method(
 
 
 class _Signature:
-    def __init__(self, owner: Owner, function: Callable[..., Any], where: str, name: str, is_inherited: bool) -> None:
+    def __init__(
+        self,
+        owner: Owner,
+        function: Callable[..., Any],
+        where: str,
+        name: str,
+        is_inherited: bool,
+        request: str | None,
+    ) -> None:
         """is_inherited: an abstract base declares it, and its names mean what they mean there."""
         self._owner = owner
         self._is_inherited = is_inherited
         self._function = function
         self._where = where
         self._name = name
+        self._request = request or f"{name}Request"
         signature = inspect.signature(function)
         parameters = list(signature.parameters.values())
         if not parameters or parameters[0].kind not in (
@@ -173,7 +182,7 @@ class _Signature:
             for parameter in self._parameters
             if parameter.default is not inspect.Parameter.empty
         }
-        message = self._generate(f"{self._name}Request", hints, defaults, self._where)
+        message = self._generate(self._request, hints, defaults, self._where)
         return _Input(message, tuple(hints))
 
     def _stream_input(self, name: str, hints: dict[str, Any]) -> _Input:

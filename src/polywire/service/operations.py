@@ -36,6 +36,8 @@ class Operation:
     graphql: str | None
     event: str | None = None
     resolves: type[Message] | None = None
+    request: str | None = None
+    """The name of the message that is made of the parameters; default: `<Method>Request`."""
 
 
 @overload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from polywire.topics.broker import Broker, History, Position, Publication
 from polywire.topics.events import Gap, GapReason, Member
 from polywire.topics.memory import MemoryBroker
+from polywire.topics.sqlite import SqliteBroker
 from polywire.topics.topic import Topic
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "MemoryBroker",
     "Position",
     "Publication",
+    "SqliteBroker",
     "Topic",
 ]

@@ -33,6 +33,8 @@ class Log:
         self.patterns = patterns
         """Those that fit; replaced when they change."""
         self.members: dict[str, bytes] = {}
+        self.writes = 0
+        """Messages that are on their way to where they are durable."""
         self.dedupe: OrderedDict[str, tuple[Position, float]] = OrderedDict()
         self._fanout = fanout
         self._pending: list[Publication] = []
@@ -47,7 +49,7 @@ class Log:
     @property
     def is_idle(self) -> bool:
         """Nobody listens, so that it may be forgotten with what it keeps."""
-        return not (self.listeners or self.members or self._telling)
+        return not (self.listeners or self.members or self._telling or self.writes)
 
     @property
     def is_empty(self) -> bool:

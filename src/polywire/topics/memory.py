@@ -49,10 +49,7 @@ class MemoryBroker:
         self._fanout.close()
 
     async def publish(self, topic: str, data: bytes, history: History, *, dedupe_id: str | None = None) -> Position:
-        log = self._log(topic)
-        while log.is_full:
-            await log.room()
-            log = self._log(topic)
+        log = await self._with_room(topic)
         now = self._clock()
         if dedupe_id is not None and (before := log.duplicate(dedupe_id, now, self._dedupe_s)) is not None:
             return before
@@ -61,7 +58,8 @@ class MemoryBroker:
     async def subscribe(
         self, topic: str, after: Position | None, deliver: Deliver, *, last: int = 0
     ) -> MemorySubscription:
-        subscription = self._log(topic).subscribe(after, deliver, last, self._clock())
+        log = await self._open(topic)
+        subscription = log.subscribe(after, deliver, last, self._clock())
         return MemorySubscription(self, topic, subscription)
 
     async def subscribe_pattern(self, pattern: str, deliver: Deliver) -> PatternSubscription:
@@ -76,12 +74,13 @@ class MemoryBroker:
         return PatternSubscription(self, group, listener)
 
     async def history(self, topic: str, after: Position | None, limit: int) -> Page:
-        page = self._log(topic).page(after, limit, self._clock())
+        log = await self._open(topic)
+        page = log.page(after, limit, self._clock())
         self._forget_empty(topic)
         return page
 
     async def join(self, topic: str, session: str, data: bytes) -> None:
-        log = self._log(topic)
+        log = await self._open(topic)
         log.members[session] = data
         log.tell(data, self._clock(), What.JOINED)
 
@@ -96,11 +95,25 @@ class MemoryBroker:
         log = self._logs.get(topic)
         return () if log is None else tuple(islice(log.members.values(), limit))
 
-    def _log(self, topic: str) -> Log:
+    async def _open(self, topic: str) -> Log:
+        """The topic, which is used at once: nothing else may be awaited before. Raises ResourceExhausted."""
+        return self._known(topic) or self._add(topic)
+
+    async def _with_room(self, topic: str) -> Log:
+        """As `_open`, once delivery has caught up."""
+        log = await self._open(topic)
+        while log.is_full:
+            await log.room()
+            log = await self._open(topic)
+        return log
+
+    def _known(self, topic: str) -> Log | None:
         log = self._logs.get(topic)
         if log is not None:
             self._logs.move_to_end(topic)
-            return log
+        return log
+
+    def _add(self, topic: str) -> Log:
         if len(self._logs) >= self._max_topics:
             self._make_room()
         log = self._logs[topic] = Log(topic, self._epoch, self._fanout, self._patterns_for(topic))
@@ -110,10 +123,14 @@ class MemoryBroker:
         for topic, log in islice(self._logs.items(), 100):
             if log.is_idle:
                 del self._logs[topic]
-                if log.offset:
-                    self._epoch = next(self._epochs)
+                self._forgotten(log)
                 return
         raise ResourceExhausted(f"there are {self._max_topics} topics already", reason=TOO_MANY_TOPICS)
+
+    def _forgotten(self, log: Log) -> None:
+        """It was, with the messages that it kept."""
+        if log.offset:
+            self._epoch = next(self._epochs)
 
     def _forget_empty(self, topic: str) -> None:
         """What nobody has published to needs no memory once nobody asks for it."""

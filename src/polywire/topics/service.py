@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import types
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from inspect import Parameter, Signature
 from typing import TYPE_CHECKING, Any, Final
 
 from polywire.errors import InvalidArgument
 from polywire.runtime.call import Call, current_call
-from polywire.schema.message import Message, MessageMeta
 from polywire.schema.names import lower_camel, snake
 from polywire.schema.scalars import Int32
-from polywire.service.operations import mutation, query
+from polywire.service.operations import OPERATION, mutation, query
 from polywire.service.service import Service
 from polywire.service.tracked import Tracked
 from polywire.topics.broker import Page, Position, Publication, What
@@ -98,22 +99,26 @@ def _method(
     result: Any,
     doc: str,
 ) -> Any:
-    """One of the methods. Its request has the topic's parameters, and others with their types and defaults."""
+    """One of the methods, which takes the topic's parameters, and others with their types and defaults."""
+    kind = Parameter.POSITIONAL_OR_KEYWORD
     fields: dict[str, Given] = {**dict.fromkeys(topic.template.parameters, (str,)), **others}
-    namespace = {
-        "__module__": topic.module,
-        "__qualname__": request_name,
-        "__annotations__": {name: given[0] for name, given in fields.items()},
-        **{name: given[1] for name, given in fields.items() if len(given) > 1},
-    }
-    request = MessageMeta(request_name, (Message,), namespace, package=PACKAGE)
+    parameters = [
+        Parameter(name, kind, annotation=hint, default=default[0] if default else Parameter.empty)
+        for name, (hint, *default) in fields.items()
+    ]
 
-    async def method(self: Service, request: Any) -> Any:
-        return await answer(current_call(), request)
+    async def method(self: Service, *values: Any) -> Any:
+        return await answer(current_call(), dict(zip(fields, values, strict=True)))
 
-    method.__annotations__ = {"request": request, "return": result}
+    method.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter("self", kind), *sorted(parameters, key=lambda one: one.default is not Parameter.empty)],
+        return_annotation=result,
+    )
     method.__doc__ = doc
-    return decorate(method)
+    decorate(method)
+    # Its own name: the requests of all topics are in one package.
+    setattr(method, OPERATION, replace(getattr(method, OPERATION), request=request_name))
+    return method
 
 
 class TopicCalls:
@@ -124,18 +129,18 @@ class TopicCalls:
         self._broker = topic.broker
         self._names = topic.template.parameters
 
-    def _parameters(self, request: Any) -> dict[str, str]:
-        return {name: getattr(request, name) for name in self._names}
+    def _parameters(self, given: dict[str, Any]) -> dict[str, str]:
+        return {name: given[name] for name in self._names}
 
-    async def subscribe(self, call: Call, request: Any) -> Any:
-        parameters = self._parameters(request)
-        after = request.after if call.resume_after is None else call.resume_after
+    async def subscribe(self, call: Call, given: dict[str, Any]) -> Any:
+        parameters = self._parameters(given)
+        after = given["after"] if call.resume_after is None else call.resume_after
         await self._topic.check(call, "subscribe", parameters)
-        return self._topic.stream(parameters, after, request.last, call, tracked=True)
+        return self._topic.stream(parameters, after, given["last"], call, tracked=True)
 
-    async def history(self, call: Call, request: Any) -> Any:
-        parameters = self._parameters(request)
-        text, limit, wait_s = request.after, request.limit, request.wait_s
+    async def history(self, call: Call, given: dict[str, Any]) -> Any:
+        parameters = self._parameters(given)
+        text, limit, wait_s = given["after"], given["limit"], given["wait_s"]
         if not 0 < limit <= MOST_EVENTS:
             raise InvalidArgument(f"limit must be 1 to {MOST_EVENTS}")
         if not 0 <= wait_s <= LONGEST_WAIT_S:
@@ -174,14 +179,14 @@ class TopicCalls:
         gap = None if page.lost is None else Gap(after or "", GAP_OF[page.lost])
         return self._topic.page([conversion.event(one) for one in page.publications], str(page.position), gap)
 
-    async def members(self, call: Call, request: Any) -> Members:
-        parameters = self._parameters(request)
+    async def members(self, call: Call, given: dict[str, Any]) -> Members:
+        parameters = self._parameters(given)
         await self._topic.check(call, "presence", parameters)
         found = await self._broker.members(self._topic.template.topic(parameters), _MOST_MEMBERS)
         return Members([self._topic.members_of(data) for data in found])
 
-    async def publish(self, call: Call, request: Any) -> Published:
-        parameters = self._parameters(request)
+    async def publish(self, call: Call, given: dict[str, Any]) -> Published:
+        parameters = self._parameters(given)
         await self._topic.check(call, "publish", parameters)
-        position = await self._topic.publish(request.data, dedupe_id=request.dedupe_id, **parameters)
+        position = await self._topic.publish(given["data"], dedupe_id=given["dedupe_id"], **parameters)
         return Published(str(position))
