@@ -64,7 +64,7 @@ for (const name of ["websocket", "sse", "polling"]) {
 
   test(`${name}: the server is killed and started again`, async () => {
     const own = await new Server().start();
-    later(() => own.stop());
+    later(() => own.stop("SIGKILL")); // a drain waits for idle connections that fetch keeps
     const client = start(own.url, { transports: [name] });
     const stream = client.stream("ticks.TickService/Count", { to: 3000 });
     const found = [];
@@ -81,7 +81,7 @@ for (const name of ["websocket", "sse", "polling"]) {
 
 test("the server drains and is started again: nobody notices", async () => {
   const own = await new Server().start();
-  later(() => own.stop());
+  later(() => own.stop("SIGKILL")); // a drain waits for idle connections that fetch keeps
   const client = start(own.url);
   const states = [];
   client.addEventListener("state", ({ detail }) => states.push(detail.state));
@@ -121,13 +121,13 @@ test("a server that comes up late is found, by the best transport", async () => 
   // A round over all transports, without a server.
   for (const _ of [1, 2, 3]) await until(client, "connecting");
   await own.start();
-  later(() => own.stop());
+  later(() => own.stop("SIGKILL")); // a drain waits for idle connections that fetch keeps
   assert.deepEqual(await answer, { i: 5 });
 });
 
 test("a token that is wrong closes the client; one that is asked for again and right does not", async () => {
   const own = await new Server({ TICKS_TOKEN: "right" }).start();
-  later(() => own.stop());
+  later(() => own.stop("SIGKILL")); // a drain waits for idle connections that fetch keeps
   const wrong = start(own.url, { token: "wrong" });
   const error = await failure(wrong.call("ticks.TickService/Get", { i: 1 }));
   assert.deepEqual([error.code, error.reason, wrong.state], ["UNAUTHENTICATED", "BAD_TOKEN", "closed"]);

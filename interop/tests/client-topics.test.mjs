@@ -103,7 +103,7 @@ for (const name of ["websocket", "sse", "polling"]) {
   test(`${name}: a server that is killed has lost what it kept in memory, and that is told`, async () => {
     const topic = aName();
     const own = await new Server().start();
-    later(() => own.stop());
+    later(() => own.stop("SIGKILL")); // a drain waits for idle connections that fetch keeps
     const client = start(own.url, { transports });
     const gaps = [];
     const onGap = ({ reason }) => gaps.push(reason);
