@@ -584,3 +584,25 @@ async def test_an_asterisk_is_no_path() -> None:
     async with TestClient(App(Root())) as client:
         assert (await client.get("/")).json() == "root"
         assert (await client.get("*")).status == 404
+
+
+async def test_a_get_whose_handler_names_its_state_is_answered_304() -> None:
+    class Stated(Service, package="stated"):
+        @query("GET /stated")
+        async def stated(self) -> str:
+            current_call().response_metadata.add("etag", '"7"')
+            return "seven"
+
+        @mutation("POST /stated")
+        async def change(self) -> str:
+            current_call().response_metadata.add("etag", '"7"')
+            return "seven"
+
+    async with TestClient(App(Stated())) as client:
+        answer = await client.get("/stated")
+        assert (answer.status, answer.headers["etag"]) == (200, '"7"')
+        for known, status in (('"7"', 304), ('"6", W/"7"', 304), ("*", 304), ('"6"', 200), ("7", 200)):
+            answer = await client.get("/stated", headers=[("if-none-match", known)])
+            assert (answer.status, answer.headers["etag"]) == (status, '"7"')
+            assert answer.body == (b"" if status == 304 else b'"seven"')
+        assert (await client.post("/stated", headers=[("if-none-match", '"7"')])).status == 200

@@ -120,6 +120,11 @@ async def test_short_polling_reads_page_by_page() -> None:
         assert [told(event) for event in page["events"]] == [("data", {"cents": 2})]
         page = (await client.get("/topics/prices/ACME/history", params={"after": page["position"]})).json()
         assert (page["events"], page["gap"]) == ([], None)
+        first = await client.get("/topics/prices/ACME/history")
+        known = [("if-none-match", first.headers["etag"])]
+        assert (await client.get("/topics/prices/ACME/history", headers=known)).status == 304
+        await prices.publish(Tick(9), symbol="ACME")
+        assert (await client.get("/topics/prices/ACME/history", headers=known)).status == 200
         for bad in ("limit=0", "limit=1001", "wait_s=61", "wait_s=-1"):
             assert (await client.get(f"/topics/prices/ACME/history?{bad}")).status == 400
 

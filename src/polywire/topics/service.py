@@ -153,6 +153,9 @@ class TopicCalls:
             left = call.remaining_s()
             await self._news(topic, page.position, wait_s if left is None else min(wait_s, left - _ANSWER_S))
             page = await self._broker.history(topic, page.position, limit)
+        if page.lost is None:
+            first = page.publications[0].offset if page.publications else 0
+            call.response_metadata.add("etag", f'W/"{first}-{page.position}"')
         return self._page(page, text)
 
     async def _news(self, topic: str, after: Position, wait_s: float) -> None:

@@ -14,6 +14,7 @@ from polywire.errors import (
     RpcError,
     Unimplemented,
 )
+from polywire.http.conditional import Outcome, Validators, evaluate
 from polywire.http.exchange import Exchange
 from polywire.protocols.gather import gather
 from polywire.protocols.rest.errors import respond_error
@@ -27,6 +28,7 @@ from polywire.wire.headers import HeaderBlock
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 _JSON = HeaderBlock([("content-type", "application/json"), ("vary", "accept, accept-encoding")])
 _EMPTY = HeaderBlock()
+_VARY = HeaderBlock([("vary", "accept, accept-encoding")])
 
 
 class RestRoute:
@@ -123,8 +125,21 @@ class RestRoute:
         if error is not None:
             respond_error(exchange, error, extra)
             return
+        if extra and _is_known(exchange, extra):
+            exchange.respond(304, _VARY, b"", ((b"x-request-id", call.request_id.encode()), *extra))
+            return
         body = self._encode(value)
         trailers = None if call._trailers is None else HeaderBlock(call._trailers.wire_items())
         exchange.respond(
             self._status, self._block, body, ((b"x-request-id", call.request_id.encode()), *extra), trailers, True
         )
+
+
+def _is_known(exchange: Exchange, extra: tuple[tuple[bytes, bytes], ...]) -> bool:
+    """Whether the caller of a GET has what the handler's `etag` names already (RFC 9110 §13.1.2)."""
+    if exchange.method not in ("GET", "HEAD") or exchange.headers.get("if-none-match") is None:
+        return False
+    etag = next((value for name, value in extra if name == b"etag"), None)
+    if etag is None:
+        return False
+    return evaluate("GET", exchange.headers, Validators(etag.decode("latin-1"))) is Outcome.NOT_MODIFIED

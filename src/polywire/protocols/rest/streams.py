@@ -26,6 +26,7 @@ from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Method, Route
+from polywire.shared import Shared
 from polywire.wire import sse
 from polywire.wire.headers import HeaderBlock
 
@@ -59,12 +60,13 @@ class ClientStreamRoute(RestRoute):
 class ServerStreamRoute(RestRoute):
     """A route whose answer is a stream. `call.state` is a `Streaming` once the call runs."""
 
-    __slots__ = ("_emit", "_event", "_method_input")
+    __slots__ = ("_emit", "_event", "_event_key", "_method_input")
 
     def __init__(self, runtime: Runtime, binding: Binding, method: Method, route: Route) -> None:
         super().__init__(runtime, binding, method, route)
         self._status = method.status or 200
         self._emit = self._send
+        self._event_key = (EVENT_STREAM, method.event)
         self._event = method.event
         codec = method_codec(method, Format.PLAIN_JSON)
         self._method_input = codec.decode_input if method.shape.client_streaming else None
@@ -108,8 +110,15 @@ class ServerStreamRoute(RestRoute):
         self._runtime.heartbeats.discard(beat)
 
     def _send(self, call: Call, item: Any, id: str | None = None, /) -> bool:
-        value = self._encode(item)
         streaming: Streaming = call.state
+        if type(item) is Shared and streaming.form == EVENT_STREAM:
+            # The whole event: its position is the same for everybody, too.
+            event = item.encoded(self._event_key, lambda _: sse.event(self._encode(item), name=self._event, id=id))
+            if not streaming.started:
+                streaming.start(call)
+            streaming.silent = False
+            return streaming.exchange.write(event)
+        value = self._encode(item)
         if not streaming.started:
             streaming.start(call)
         streaming.silent = False
