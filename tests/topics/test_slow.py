@@ -165,3 +165,16 @@ async def test_who_leaves_is_forgotten() -> None:
         await asyncio.sleep(0)
         assert not log.listeners
         assert not client.site.runtime.suspended
+
+
+async def test_a_stream_that_is_closed_from_elsewhere_ends_also_while_its_caller_is_slow() -> None:
+    notes, app = make("drop_oldest")
+    opened = []
+    subscribe = notes.stream
+    notes.stream = lambda *given, **options: opened.append(subscribe(*given, **options)) or opened[-1]  # type: ignore[method-assign]
+    async with TestClient(app) as client, asyncio.timeout(10):
+        sink = slow_reader(client)
+        await publish(notes, range(10))
+        await opened[0].aclose()
+        sink.resume()
+        assert b"event: end" in (await sink.answer()).body

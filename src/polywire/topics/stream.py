@@ -208,6 +208,8 @@ class TopicStream(PushStream, Generic[T]):
                     call.moved += 1
                     if not emit(call, *item):
                         await drained()
+                if self._closed:
+                    return
                 self._emit = emit
                 await self._wait()
                 self._emit = None
