@@ -17,6 +17,7 @@ from pathlib import Path
 from atlas.orders import OrderStore
 from atlas.services.builds import Builds
 from atlas.services.chain import A, B, C, Link
+from atlas.services.echo import echo
 from atlas.services.files import Files
 from atlas.services.hello import Greeter
 from atlas.services.logs import Logs
@@ -55,6 +56,8 @@ app = App(
     origins=os.environ.get("ATLAS_ORIGINS", "").split(),
 )
 app.files("/v1/files", files.directory)
+# As long as the longest that the Autobahn suite sends.
+app.websocket("/echo", max_message_bytes=16 * 1024 * 1024, deflate="no_context_takeover")(echo)
 
 log_handler = logging.FileHandler(logs.path, encoding="utf-8", delay=True)
 log_handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -56,6 +56,8 @@ from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutatio
 
 if TYPE_CHECKING:
     from polywire.client import Channel, ChannelSettings, call_options, connect
+    from polywire.http.websocket import SocketClosed
+    from polywire.protocols.raw_sockets import WebSocket
     from polywire.runtime.call import Call, current_call
     from polywire.topics import Broker, History, MemoryBroker, SqliteBroker, Topic
 
@@ -103,6 +105,7 @@ __all__ = [
     "SInt64",
     "SchemaError",
     "Service",
+    "SocketClosed",
     "SqliteBroker",
     "Topic",
     "Tracked",
@@ -112,6 +115,7 @@ __all__ = [
     "Unavailable",
     "Unimplemented",
     "Unknown",
+    "WebSocket",
     "call_options",
     "connect",
     "contract_lock",
@@ -127,6 +131,8 @@ _LAZY = {
     "History": "polywire.topics",
     "Topic": "polywire.topics",
     "SqliteBroker": "polywire.topics",
+    "SocketClosed": "polywire.http.websocket",
+    "WebSocket": "polywire.protocols.raw_sockets",
     "Call": "polywire.runtime.call",
     "Channel": "polywire.client",
     "ChannelSettings": "polywire.client",

@@ -42,7 +42,7 @@ def write_app(target: str | None, folder: Path | None, kinds: Sequence[str] | No
             title=app.name,
             version=app.version,
             kinds=kinds or KINDS,
-            websocket_path=app.websocket.path,
+            websocket_path=app.websocket_options.path,
         )
         states = write_contract(folder, wanted, force=force)
     except SchemaError as error:

@@ -56,11 +56,18 @@ class Router(Generic[T]):
     def match(self, verb: str, path: str) -> tuple[T, list[str]]:
         """The target and the values of its variables, percent-decoded, in order.
 
-        HEAD finds what GET would. Raises NotFound for an unknown path; Unimplemented (METHOD_NOT_ALLOWED, its metadata
-        carrying `allow`) for a known path without that verb; MalformedInput for broken percent-encoding.
+        Raises NotFound for an unknown path; Unimplemented (METHOD_NOT_ALLOWED, its metadata carrying `allow`) for a
+        known path without that verb; MalformedInput for broken percent-encoding.
         """
+        found = self.find(verb, path)
+        if found is None:
+            raise self._missing(verb, path)
+        return found
+
+    def find(self, verb: str, path: str) -> tuple[T, list[str]] | None:
+        """As `match`; None where there is nothing."""
         if not path.startswith("/"):
-            raise NotFound("there is nothing at this path", reason="NO_ROUTE")
+            return None
         static = self._static.get(verb)
         if static is not None:
             found = static.get(path)
@@ -74,13 +81,13 @@ class Router(Generic[T]):
                 return found, [_decode(last)]
         values: list[str] = []
         targets = _find(self._root, path[1:].split("/"), 0, values, verb)
-        if targets is None:
-            raise self._missing(verb, path)
-        return targets[verb], values
+        return None if targets is None else (targets[verb], values)
 
     def allowed(self, path: str) -> list[str]:
         """Every verb that the path answers, sorted, with HEAD and OPTIONS; [] for an unknown path."""
         verbs: set[str] = set()
+        if not path.startswith("/"):
+            return []
         _collect(self._root, path[1:].split("/"), 0, verbs)
         if not verbs:
             return []

@@ -59,6 +59,7 @@ class WebSocketLimits:
 
 
 OnMessage = Callable[["WebSocket", "str | bytes"], None]
+OnMessages = Callable[["WebSocket", "list[str | bytes]"], None]
 OnClosed = Callable[["WebSocket", int, str], None]
 
 
@@ -110,6 +111,15 @@ def _refuse(exchange: Exchange, status: int, problem: str, fields: list[tuple[st
     exchange.respond(status, HeaderBlock([*_REFUSAL, *fields]), f"{problem}\n".encode())
 
 
+class SocketClosed(ConnectionError):
+    """The WebSocket is closed. code: the peer's, or ours where we closed it; 1006 where it was lost."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"closed with {code} {reason}".rstrip())
+        self.code = code
+        self.reason = reason
+
+
 class WebSocket:
     """One WebSocket that is open, of the server's end. In one loop, never from other threads.
 
@@ -131,6 +141,7 @@ class WebSocket:
         "_resumes",
         "exchange",
         "heard",
+        "on_messages",
         "shares_frames",
         "state",
     )
@@ -152,6 +163,8 @@ class WebSocket:
         """Reads that have brought something, a pong perhaps: whether the peer lives."""
         self.shares_frames = deflate is None
         """A message has the same frame on all of them: nothing is compressed."""
+        self.on_messages: OnMessages | None = None
+        """Told instead of `on_message` where a read has brought nothing but messages: all of them at once."""
         self._limits = limits
         self._engine = WebSocketEngine(limits.max_message_bytes, deflate=deflate)
         self._on_message = on_message
@@ -180,6 +193,11 @@ class WebSocket:
     def is_open(self) -> bool:
         """Messages can be sent."""
         return self._closing is None and not self._is_over
+
+    @property
+    def closing(self) -> tuple[int, str] | None:
+        """The code and reason that we have closed it with; None: we have not."""
+        return self._closing
 
     @property
     def is_blocked(self) -> bool:
@@ -310,6 +328,9 @@ class WebSocket:
 
     def _receive(self, data: bytes) -> None:
         found = self._engine.receive_data(data)
+        if self.on_messages is not None and self._closing is None and tuple not in map(type, found):
+            self.on_messages(self, found)
+            return
         found.reverse()
         self._queued = found
 
@@ -372,6 +393,7 @@ class WebSocket:
         on_closed = self._on_closed
         # They refer to what refers to this: it must go now, not when the collector comes.
         self._on_message = self._on_closed = _nothing
+        self.on_messages = None
         on_closed(self, code, reason)
 
     def _break_off(self) -> None:

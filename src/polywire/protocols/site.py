@@ -22,6 +22,7 @@ from polywire.protocols.grpc.server import GrpcServer
 from polywire.protocols.javascript import javascript_endpoints
 from polywire.protocols.mounts import MountServer
 from polywire.protocols.operations import Operations
+from polywire.protocols.raw_sockets import RawEndpoint
 from polywire.protocols.rest.errors import respond_error
 from polywire.protocols.rest.server import RestServer
 from polywire.protocols.trpc.server import TrpcServer
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from polywire.wire.sink import Sink
 
 logger = logging.getLogger("polywire")
+
+_SOCKET = "websocket"
+"""In the place of a verb."""
 
 
 class Site:
@@ -65,12 +69,12 @@ class Site:
         self._router: Router[Endpoint] = Router()
         self._origins = Origins(app.origins)
         self._unasked = self._origins.unasked
-        bounds = app.websocket
+        bounds = app.websocket_options
         self._gate: SocketGate | None = None
         if bounds.max_per_address is not None or bounds.connects_per_s is not None:
             self._gate = SocketGate(bounds.max_per_address, bounds.connects_per_s)
-        self._sockets: dict[str, Endpoint] = {}
-        """What takes up a WebSocket, by path."""
+        self._sockets: Router[Endpoint] = Router()
+        """What takes up a WebSocket."""
         self._dialects: dict[str, Mapping[str, Endpoint]] = {}
         self._grpc = GrpcServer(self.runtime, self.health)
         runtime = self.runtime
@@ -88,6 +92,8 @@ class Site:
         own = {**self._operations.endpoints(), **docs_endpoints(app), **javascript_endpoints()}
         for path, endpoint in own.items():
             self.add_endpoint("GET", path, endpoint)
+        for route in app.socket_routes:
+            self.add_socket(route.path, RawEndpoint(route, runtime))
         self._mounts = tuple(MountServer(mount, self.runtime) for mount in app.mounts)
         self._files = [FileServer(route, self.runtime.pool) for route in app.file_routes]
         for files in self._files:
@@ -109,8 +115,7 @@ class Site:
 
         Pages of other origins than those listed never get that far. Raises ValueError where the path has one already.
         """
-        if self._sockets.setdefault(path, endpoint) is not endpoint:
-            raise ValueError(f"there are two WebSocket endpoints at {path}")
+        self._sockets.add(_SOCKET, path, endpoint)
 
     async def start(self) -> None:
         """Run the app's start hooks. Raises what they raise; `stop` must be awaited all the same."""
@@ -175,8 +180,9 @@ class Site:
             if origin is None and (tunnel is not None or verb not in SAFE) and is_sent_across(exchange):
                 raise CrossOrigin
             if tunnel == "websocket":
-                socket = self._sockets.get(exchange.path)
-                if socket is not None:
+                found = self._sockets.find(_SOCKET, exchange.path)
+                if found is not None:
+                    socket, exchange.variables = found
                     socket(exchange)
                     return
             try:

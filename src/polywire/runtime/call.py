@@ -248,5 +248,7 @@ class Call:
 
 def current_call() -> Call:
     """The call that the running handler (or anything it started) belongs to. Raises LookupError outside of one."""
-    call: Call = CURRENT_CALL.get()
+    call: Call | None = CURRENT_CALL.get(None)
+    if call is None:
+        raise LookupError("this runs outside of every call")
     return call

@@ -50,6 +50,15 @@ class Emit(Protocol):
     def __call__(self, call: Call, item: Any, id: str | None = None, /) -> bool: ...
 
 
+class Work(Protocol):
+    """What has a task until it ends: a call, or an endpoint that answers for itself."""
+
+    task: asyncio.Task[Any] | None
+    """While it is suspended."""
+
+    def cancel(self, code: Code = ..., /) -> None: ...
+
+
 class Socket(Protocol):
     """A connection on which calls come as messages."""
 
@@ -67,8 +76,8 @@ class Runtime:
         self.pending = PendingBytes(app.max_pending_bytes)
         self.turns = Turns()
         """For decompression."""
-        self.suspended: set[Call] = set()
-        """Calls that have a task: what draining waits for."""
+        self.suspended: set[Work] = set()
+        """Calls that have a task, and endpoints of the user's own: what draining waits for."""
         self.sockets: set[Socket] = set()
         """Connections of messages that are open: told when the server goes."""
         self._runner: EagerRunner | None = None
@@ -87,9 +96,9 @@ class Runtime:
 
     async def stop(self) -> None:
         """Cancel what still runs, with UNAVAILABLE, and wait until it has ended."""
-        tasks = [call.task for call in self.suspended if call.task is not None]
-        for call in list(self.suspended):
-            call.cancel(Code.UNAVAILABLE)
+        tasks = [work.task for work in self.suspended if work.task is not None]
+        for work in list(self.suspended):
+            work.cancel(Code.UNAVAILABLE)
         if tasks:
             await asyncio.wait(tasks, timeout=5.0)
         self.pool.close()
@@ -151,6 +160,14 @@ class Runtime:
             stream = _stream(call, emit, drained)
         if self._begin(stream, call, self._on_finish):
             self._suspended(call)
+
+    def begin(self, coro: Any, work: Work, finish: Callable[[Any, Any, BaseException | None], None]) -> None:
+        """Step a coroutine that is no call's, and count it among `suspended` until it ends.
+
+        finish(work, value, error): called once, within its last step; it takes it out of `suspended`.
+        """
+        if self._begin(coro, work, finish):
+            self.suspended.add(work)
 
     def _suspended(self, call: Call) -> None:
         self.suspended.add(call)

@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -16,7 +16,15 @@ from polywire.schema.types import MessageType, MethodKind, ServiceType
 from polywire.schema.walk import reachable
 from polywire.service.declared_topics import BrokerLife, DeclaredTopic
 from polywire.service.interceptor import Interceptor
-from polywire.service.options import ConnectOptions, GraphqlOptions, TrpcOptions, WebSocketOptions
+from polywire.service.options import (
+    ConnectOptions,
+    Deflate,
+    GraphqlOptions,
+    TrpcOptions,
+    WebSocketOptions,
+    check_deflate,
+    check_message_bytes,
+)
 from polywire.service.routes import parse_route, route_key
 from polywire.service.service import Service
 
@@ -37,6 +45,7 @@ OWN_PATHS: Final = frozenset(
 )
 """What every app answers by GET beside its services."""
 
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+")
 
 
@@ -73,6 +82,25 @@ class FileRoute:
     @property
     def template(self) -> str:
         return f"{self.path}/{{path*}}"
+
+
+SocketHandler = Callable[[Any], Coroutine[Any, Any, None]]
+"""`async def handler(ws: polywire.WebSocket) -> None`"""
+SocketHandlerT = TypeVar("SocketHandlerT", bound=SocketHandler)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRoute:
+    """A place where WebSockets are taken up, and what is done with each."""
+
+    path: str
+    parameters: tuple[str, ...]
+    """Of the path, in order."""
+    handler: SocketHandler
+    subprotocols: tuple[str, ...]
+    max_message_bytes: int
+    deflate: Deflate
+    grace_s: float
 
 
 AsgiApp = Callable[[Any, Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
@@ -159,7 +187,7 @@ class App:
         self.connect = connect or ConnectOptions()
         self.graphql = graphql or GraphqlOptions()
         self.trpc = trpc or TrpcOptions()
-        self.websocket = websocket or WebSocketOptions()
+        self.websocket_options = websocket or WebSocketOptions()
         if default_deadline_s is not None:
             _check_above_zero("default_deadline_s", default_deadline_s)
         if stream_idle_s is not None:
@@ -183,6 +211,7 @@ class App:
         self.checks: dict[str, HealthCheck] = {}
         self.file_routes: list[FileRoute] = []
         self.mounts: list[Mount] = []
+        self.socket_routes: list[SocketRoute] = []
 
     def on_start(self, function: Hook, /) -> Hook:
         """Decorates what runs before anything is served, in order, sync or async; an error stops the start."""
@@ -236,6 +265,53 @@ class App:
         if any(other.path == path for other in self.mounts):
             raise SchemaError(place, "something is mounted there", "change one path")
         self.mounts.append(Mount(path, app))
+
+    def websocket(
+        self,
+        path: str,
+        *,
+        subprotocols: Iterable[str] = (),
+        max_message_bytes: int = 1024 * 1024,
+        deflate: Deflate = "off",
+        grace_s: float = 5.0,
+    ) -> Callable[[SocketHandlerT], SocketHandlerT]:
+        """Decorates `async def handler(ws: polywire.WebSocket)`, which speaks a protocol of its own on each WebSocket.
+
+        Its end closes the socket with 1000, an exception with 1011. No interceptor is asked: look at `ws.metadata`.
+        Heartbeats, the origins of pages and the bounds of `WebSocketOptions` for all WebSockets hold here too.
+
+        path: `/echo`, `/rooms/{room}`; a GET of the same path that asks for no WebSocket goes to its route.
+        subprotocols: the best one first that the client offers is agreed to; one that offers none of them is refused.
+        max_message_bytes: a longer message closes with 1009.
+        deflate: permessage-deflate with clients that offer it: `no_context_takeover` or `context_takeover`.
+        grace_s: seconds that a handler has to end once its socket is closed; then it is cancelled.
+
+        Raises SchemaError for a path that is none or is taken, ValueError for another argument out of range.
+        """
+        place = f"App.websocket({path!r})"
+        route = parse_route(f"GET {path}", MethodKind.QUERY, place)
+        if any(
+            route_key(route) == route_key(parse_route(f"GET {o.path}", MethodKind.QUERY, place))
+            for o in self.socket_routes
+        ):
+            raise SchemaError(place, "there is such an endpoint already", "change one path")
+        names = tuple([subprotocols] if isinstance(subprotocols, str) else subprotocols)
+        for name in names:
+            if not _TOKEN.fullmatch(name):
+                raise ValueError(f"subprotocols: {name!r} is no token of HTTP; write it like 'chat.v1'")
+        check_message_bytes(max_message_bytes)
+        check_deflate(deflate)
+        _check_above_zero("grace_s", grace_s)
+
+        def register(function: SocketHandlerT) -> SocketHandlerT:
+            if not inspect.iscoroutinefunction(function):
+                raise TypeError(f"{place} is for coroutine functions: async def handler(ws)")
+            self.socket_routes.append(
+                SocketRoute(route.template, route.parameters, function, names, max_message_bytes, deflate, grace_s)
+            )
+            return function
+
+        return register
 
     def check(self, name: str, *, timeout_s: float = 2.0) -> Callable[[Hook], Hook]:
         """Decorates a health check: sync or async, healthy unless it raises.

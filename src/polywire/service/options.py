@@ -7,8 +7,10 @@ import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+Deflate = Literal["off", "no_context_takeover", "context_takeover"]
+"""permessage-deflate (RFC 7692); with `context_takeover` messages refer to those before them, at 50 kB a connection."""
 _FIELD_TEXT = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
@@ -134,7 +136,7 @@ class WebSocketOptions:
     max_per_address: int | None = None
     max_per_principal: int | None = None
     connects_per_s: float | None = None
-    deflate: Literal["off", "no_context_takeover", "context_takeover"] = "off"
+    deflate: Deflate = "off"
 
     def __post_init__(self) -> None:
         for name in ("max_message_bytes", "messages_per_s", "max_calls", "max_per_address", "max_per_principal"):
@@ -151,6 +153,18 @@ class WebSocketOptions:
             raise ValueError("authenticate= is a function: async def authenticate(token, peer)")
         if self.max_per_principal is not None and self.authenticate is None:
             raise ValueError("max_per_principal= needs authenticate=, which says who a principal is")
+
+
+def check_message_bytes(value: int) -> None:
+    """Raises ValueError for what a WebSocket's engine cannot be bounded by."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+        raise ValueError(f"max_message_bytes={value!r} must be between 1 and {2**31 - 1}")
+
+
+def check_deflate(value: str) -> None:
+    """Raises ValueError for what is none of its modes."""
+    if value not in get_args(Deflate):
+        raise ValueError(f"deflate={value!r} must be one of {', '.join(get_args(Deflate))}")
 
 
 def _check_at_least(name: str, value: float, least: int) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from polywire.http.websocket import SocketClosed as SocketClosed
 from polywire.testing.memory import Answer, MemorySink
 from polywire.wire.websocket import WebSocketEngine
 from polywire.wire.websocket_deflate import DeflateParameters
@@ -14,15 +15,6 @@ KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 """That of RFC 6455 §1.3."""
 _CLOSE, _PING = 8, 9
 _MOST_BYTES = 64 * 1024 * 1024
-
-
-class SocketClosed(ConnectionError):
-    """The server has closed the WebSocket."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(f"closed with {code} {reason}".rstrip())
-        self.code = code
-        self.reason = reason
 
 
 class SocketRefused(ConnectionError):

@@ -32,7 +32,7 @@ def docs_endpoints(app: App) -> dict[str, Callable[[Exchange], None]]:
     @functools.cache
     def events() -> bytes:
         services = [service for service, _ in app.services]
-        path = app.websocket.path
+        path = app.websocket_options.path
         return msgspec.json.encode(asyncapi(services, title=app.name, version=app.version, path=path))
 
     @functools.cache

@@ -42,7 +42,7 @@ class WebSocketServer(ProtocolServer):
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.options = options = runtime.app.websocket
+        self.options = options = runtime.app.websocket_options
         self.limits = WebSocketLimits(max_message_bytes=options.max_message_bytes, deflate=options.deflate)
         self._principals: Counter[Any] = Counter()
         """Sockets that are open, by who has opened them; counted where they are bounded."""
