@@ -29,16 +29,12 @@ EXTENSIONS = {
     "polywire.codec._json_write": [],
     "polywire.codec._parameters": [],
     "polywire.tasks.eager": [],
-    # Python, compiled as it is: it takes a quarter off a GraphQL query.
     "polywire.protocols.graphql.execution": [],
-    "polywire.protocols.graphql.plan": [],
-    "polywire.protocols.graphql.results": [],
 }
 
 
 def extension(name: str, libraries: list[str]) -> Extension:
-    path = os.path.join("src", *name.split("."))
-    path += ".pyx" if os.path.exists(path + ".pyx") else ".py"
+    path = os.path.join("src", *name.split(".")) + ".pyx"
     return Extension(name, [path], libraries=libraries, extra_compile_args=FLAGS)
 
 

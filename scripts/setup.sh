@@ -113,23 +113,25 @@ install_packages() {
         stop "pip could not install requirements/dev.txt"
 }
 
-# What is compiled: Cython, and Python that begins with a directive for it.
-compiled() {
-    find src -name '*.pyx'
-    grep -rl --include='*.py' '^# cython:' src
-}
-
 built() {
     local source
     [ -z "$(find src -name '*.p[yx][xdi]' ! -name '*.pyi' -newer "$stamp" -print -quit)" ] || return 1
     while IFS= read -r source; do
-        compgen -G "${source%.py*}.*.so" >/dev/null || return 1
-        [ ! "$source" -nt "$stamp" ] || return 1
-    done < <(compiled)
+        compgen -G "${source%.pyx}.*.so" >/dev/null || return 1
+    done < <(find src -name '*.pyx')
+}
+
+# A module whose source is Python again would be imported in its place.
+drop_stale() {
+    local built
+    while IFS= read -r built; do
+        [ -e "${built%%.cpython-*}.pyx" ] || rm -f "$built"
+    done < <(find src -name '*.cpython-*.so')
 }
 
 build() {
     say "building the Cython parts"
+    drop_stale
     quietly "$venv/bin/python" setup.py -q build_ext --inplace || stop "the Cython parts did not build"
 }
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from polywire.errors import Internal, RpcError
+from polywire.protocols.graphql.execution import Failed, Results
 from polywire.protocols.graphql.leaves import WrongValue
 from polywire.protocols.graphql.nodes import Attribute, Entry, Introspected, Node, Output, Resolved, TypeName, child_of
-from polywire.protocols.graphql.results import Failed, Results
 
 Path = tuple[str | int, ...]
 Report = Callable[[RpcError | WrongValue, Path, Entry], None]

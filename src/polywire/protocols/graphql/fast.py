@@ -11,17 +11,17 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
+from polywire.protocols.graphql.execution import Results, Slow
 from polywire.protocols.graphql.nodes import Attribute, Introspected, Node, Output, Resolved, TypeName
-from polywire.protocols.graphql.results import Slow
 
 
-def compile_node(root: Node) -> Callable[[None, list[Callable[[Any], Any]]], Any]:
-    """(None, what gives each slot's result of an object) -> the data. Raises Slow, and WrongValue of a leaf."""
+def compile_node(root: Node) -> Callable[[None, list[Results]], Any]:
+    """(None, each slot's results) -> the data. Raises Slow, and WrongValue of a leaf."""
     writer = _Writer()
     name = writer.node(root)
     source = "\n".join(writer.lines)
     exec(compile(source, "<graphql plan>", "exec"), writer.environment)  # noqa: S102 -- see above
-    made: Callable[[None, list[Callable[[Any], Any]]], Any] = writer.environment[name]
+    made: Callable[[None, list[Results]], Any] = writer.environment[name]
     return made
 
 
@@ -64,9 +64,9 @@ class _Writer:
         if isinstance(entry, TypeName):
             return repr(entry.name)
         if isinstance(entry, Introspected):
-            return f"r[{entry.slot}]({one})"
+            return f"r[{entry.slot}].take({one})"
         if isinstance(entry, Resolved):
-            return self._value(entry.output, f"r[{entry.slot}]({one})")
+            return self._value(entry.output, f"r[{entry.slot}].take({one})")
         assert isinstance(entry, Attribute)
         if keyword.iskeyword(entry.attribute):
             return self._value(entry.output, f"{self._name(attrgetter(entry.attribute))}({one})")

@@ -1,4 +1,3 @@
-# cython: annotation_typing=False
 """One operation, ready to be run again and again with other variables."""
 
 from __future__ import annotations
@@ -16,14 +15,13 @@ from graphql.execution.values import get_variable_values
 from polywire.errors import Code, RpcError
 from polywire.protocols.graphql.complete import Completion, Path, told
 from polywire.protocols.graphql.document import Document, read_document
-from polywire.protocols.graphql.execution import Execution
+from polywire.protocols.graphql.execution import Execution, Level, Results
 from polywire.protocols.graphql.fast import compile_node
 from polywire.protocols.graphql.leaves import WrongValue
 from polywire.protocols.graphql.limits import check_cost, fragments_of
 from polywire.protocols.graphql.nodes import Entry, Introspected, Node
 from polywire.protocols.graphql.plan_errors import error_json
 from polywire.protocols.graphql.planner import Planner, condition_variables
-from polywire.protocols.graphql.results import Results
 from polywire.protocols.graphql.schema import GraphqlRefusal, GraphqlSchema
 from polywire.protocols.graphql.subscription import Subscription
 from polywire.protocols.graphql.variables import quick_coercion
@@ -51,13 +49,14 @@ class Variant:
         self.slots = slots
         self._max_errors = max_errors
         self.introspected = [entry for entry in root.entries if isinstance(entry, Introspected)]
+        self.level = Level(root)
+        """What an execution runs."""
         self._make = compile_node(root)
 
     def answer(self, execution: Execution, carrier: Carrier) -> bytes:
         """The whole response."""
-        results = execution.results
         try:
-            return _encode({"data": self._make(None, [one.take for one in results])})
+            return _encode({"data": self._make(None, execution.results)})
         except Exception:
             # Whatever a value is that it should not be: the careful way finds out where, and tells the caller no more.
             return self._careful_answer(execution, carrier.request_id)
@@ -169,7 +168,7 @@ class Plan:
         execution = Execution(self._schema.runtime, carrier, variables, variant.slots, timeout_s, answer)
         for entry in variant.introspected:
             execution.results[entry.slot] = Results([None], [self._introspect(entry, variables)])
-        execution.run(variant.root, serially=self.is_mutation)
+        execution.run(variant.level, self.is_mutation)
         return execution
 
     def subscribe(

@@ -78,7 +78,7 @@ class Subscription:
         carrier = _ItemCarrier(self._carrier)
         variant = self._variant
         self._execution = Execution(self._runtime, carrier, self._variables, variant.slots, None, answer)
-        self._execution.run_beneath(self._entry, item.value if type(item) is Shared else item)
+        self._execution.run_beneath(variant.level, item.value if type(item) is Shared else item)
         return bool(self._sent)
 
     async def _wait(self) -> None:
