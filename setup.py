@@ -29,6 +29,7 @@ EXTENSIONS = {
     "polywire.codec._json_write": [],
     "polywire.codec._parameters": [],
     "polywire.tasks.eager": [],
+    "polywire.http._websocket": [],
     "polywire.protocols.graphql.execution": [],
 }
 
