@@ -136,6 +136,32 @@ async def test_messages_and_a_close_over_http2(serving: Any, connect: Any, site:
     assert site.ends == [(3000, "")]
 
 
+async def test_messages_that_come_with_the_handshake_over_http2(serving: Any, connect: Any, site: SocketSite) -> None:
+    engine = WebSocketEngine(1_000_000, is_client=True)
+    peer = h2.connection.H2Connection(h2.config.H2Configuration(validate_outbound_headers=False))
+    peer.initiate_connection()
+    fields = [
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":authority", "a"),
+        (":path", "/"),
+    ]
+    for stream in (1, 3):
+        peer.send_headers(stream, [*fields, ("sec-websocket-version", "13")])
+        peer.send_data(stream, engine.encode("early") + engine.encode("earlier"), end_stream=stream == 3)
+    async with serving() as server, asyncio.timeout(5):
+        client = await connect(server)
+        client.send(peer.data_to_send())
+        received = {1: b"", 3: b""}
+        while len(received[1]) < 16:
+            for event in peer.receive_data(await client.reader.read(65536)):
+                if isinstance(event, h2.events.DataReceived):
+                    received[event.stream_id] += event.data
+        assert received[1] == b"\x81\x05early\x81\x07earlier"
+        await until(lambda: site.ends == [(1006, "")])
+
+
 async def test_a_peer_that_reads_late_loses_nothing(serving: Any, connect: Any, site: SocketSite) -> None:
     engine = WebSocketEngine(1_000_000, is_client=True)
     sent = [bytes([number]) * 50_000 for number in range(200)]
@@ -243,5 +269,5 @@ async def test_a_message_that_never_ends_holds_no_more_than_the_limit(
             client.send(more + b"a" * 10_000)
         async with asyncio.timeout(5):
             assert (await client.reader.read())[:4] == b"\x88\x28\x03\xf1"
-        assert site.sockets[0]._engine.kept_bytes == 0
+        assert site.sockets[0].engine.kept_bytes == 0
     assert site.ends == [(1009, "a message is larger than 1000000 bytes")]

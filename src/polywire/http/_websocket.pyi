@@ -4,6 +4,7 @@ from typing import Any
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import OnClosed, OnMessage, WebSocketLimits
 from polywire.wire.headers import HeaderBlock
+from polywire.wire.websocket import WebSocketEngine
 from polywire.wire.websocket_deflate import DeflateParameters
 
 class WebSocket:
@@ -18,6 +19,7 @@ class WebSocket:
         deflate: DeflateParameters | None,
     ) -> None: ...
     exchange: Exchange
+    engine: WebSocketEngine
     state: Any
     on_messages: Callable[[WebSocket, list[str | bytes]], None] | None
     heard: int

@@ -39,7 +39,8 @@ cdef class WebSocket:
     cdef readonly bint is_paused
     # The code and reason that we have closed it with; None: we have not.
     cdef readonly tuple closing
-    cdef object sink, engine, encode, write, on_message, on_closed, __weakref__
+    cdef readonly object engine
+    cdef object sink, encode, write, on_message, on_closed, __weakref__
     cdef double close_timeout_s
     # It is paused until the peer has taken what is queued.
     cdef bint resumes
@@ -67,6 +68,9 @@ cdef class WebSocket:
         self.sink.receiver = exchange
         self.sink.body_timed = False
         self.sink.grant(0)
+        if self.sink.buffered_in_bytes or self.sink.ended:
+            # Of a peer on HTTP/2 that did not wait for the answer: it is not told of again. Our owner is not ready yet.
+            asyncio.get_running_loop().call_soon(self.readable)
 
     @property
     def is_open(self):

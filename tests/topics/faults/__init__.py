@@ -1,0 +1,1 @@
+"""Many subscribers over mixed protocols, cut off at random from a server that is killed again and again."""
