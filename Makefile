@@ -15,7 +15,7 @@ LINTED := src tests examples benchmarks conformance fuzz setup.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup serve test interop conformance check format wheel bench fuzz lock clean
+.PHONY: help setup serve test interop conformance autobahn check format wheel bench fuzz lock clean
 
 help: ## This text
 	@echo "polywire: one typed Python service, every protocol, one port."
@@ -38,6 +38,9 @@ interop: setup ## Foreign clients against the demo: Connect, gRPC, gRPC-Web, tRP
 
 conformance: setup ## The Connect conformance suite: Connect, gRPC and gRPC-Web (needs Go; ARGS="-v --run 'Basic/**'")
 	@scripts/conformance.sh $(ARGS)
+
+autobahn: setup ## The Autobahn suite against WebSockets with compression (needs Python 2.7; ARGS="'1.*' '7.*'" for some)
+	@scripts/autobahn.sh $(ARGS)
 
 check: setup ## Format, lint, strict types, import directions: everything but the tests
 	@scripts/check.sh $(LINTED)

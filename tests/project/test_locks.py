@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+LOCKS = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "conformance" / "autobahn.txt"]
 
 
 @pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
@@ -20,4 +20,4 @@ def test_every_entry_is_a_version_with_hashes(path: Path) -> None:
 
 
 def test_the_locks_are_there() -> None:
-    assert [path.name for path in LOCKS] == ["bench.txt", "dev.txt", "fuzz.txt"]
+    assert [path.name for path in LOCKS] == ["bench.txt", "dev.txt", "fuzz.txt", "autobahn.txt"]
