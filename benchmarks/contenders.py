@@ -99,6 +99,24 @@ CONTENDERS = (
     ),
 )
 
+REALTIME = (
+    Contender(
+        POLYWIRE,
+        (
+            str(POLYWIRE_PYTHON.with_name("polywire")),
+            "serve",
+            str(ROOT / "benchmarks" / "realtime_app.py") + ":app",
+            *("--no-access-log", "--host", "127.0.0.1", "--port", "{port}"),
+        ),
+        "polywire",
+    ),
+    Contender("websockets", _module("benchmarks.peers.websockets_server", "{port}"), "websockets"),
+    Contender("picows", _module("benchmarks.peers.picows_server", "{port}"), "picows"),
+    Contender("sse-starlette + uvicorn", _uvicorn("benchmarks.peers.sse_app:app"), "sse-starlette"),
+    Contender("C send() loop", (str(ROOT / "build" / "benchmarks" / "send_loop"), "{port}"), "", limit=True),
+)
+"""Those of the group "websocket"."""
+
 WITH_COSTS = {
     POLYWIRE: (
         str(POLYWIRE_PYTHON.with_name("polywire")),
@@ -131,7 +149,7 @@ class Row:
 
     @property
     def unit(self) -> str:
-        return "messages" if self.group == "stream" else "requests"
+        return "messages" if self.group in ("stream", "websocket") else "requests"
 
     @property
     def target(self) -> str:
@@ -191,4 +209,4 @@ ROWS = (
     *(Row(f"rest-{n}-users", "size", f"REST GET, {_users(n)}", n, 32, 1, "http1") for n in (1, 100, 1000)),
     *(Row(f"grpc-{n}-users", "size", f"gRPC unary, {_users(n)}", n, 4, 16, "grpc") for n in (1, 100, 1000)),
 )
-GROUPS = ("rest", "grpc", "stream", "dialect", "size", "start", "costs")
+GROUPS = ("rest", "grpc", "stream", "dialect", "size", "websocket", "start", "costs")

@@ -28,6 +28,8 @@ class Measured:
     p50_ms: float | None
     """None where single requests are not timed."""
     p99_ms: float | None
+    per_cpu_s: float | None = None
+    """The same for each second of a core that the server took; None where that is not measured."""
 
 
 def run(row: Row, port: int, seconds: int, answer_bytes: int) -> Measured:

@@ -21,11 +21,12 @@ def show(results: Results, console: Console) -> None:
     for row, contenders in results.rows.items():
         table = Table(title=row.title, title_justify="left", title_style="bold", min_width=78)
         table.add_column("")
-        for name in (f"{row.unit}/s", "polywire is", "p50", "p99"):
+        by_cpu = any(series.per_cpu_s is not None for series in contenders.values())
+        for name in (f"{row.unit}/s", "polywire is", *(("by CPU time", "polywire is") if by_cpu else ()), "p50", "p99"):
             table.add_column(name, justify="right")
         mine = contenders.get(POLYWIRE)
         for name, series in contenders.items():
-            table.add_row(*_cells(name, series, mine), style=_style(name))
+            table.add_row(*_cells(name, series, mine, by_cpu), style=_style(name))
         console.print(table)
         for name, series in contenders.items():
             if series.trouble:
@@ -51,14 +52,17 @@ def _style(name: str) -> str:
     return "bold green" if name == POLYWIRE else "dim" if name in LIMITS else ""
 
 
-def _cells(name: str, series: Series, mine: Series | None) -> tuple[str, ...]:
+def _cells(name: str, series: Series, mine: Series | None, by_cpu: bool) -> tuple[str, ...]:
     if not series.runs:
-        return name, "failed" if series.trouble else series.note, "", "", ""
-    ratio = ""
-    if mine is not None and mine.runs and name != POLYWIRE:
-        ratio = f"{mine.per_second / series.per_second:.1f}x"
+        return name, "failed" if series.trouble else series.note
+    rates = [(series.per_second, None if mine is None else mine.per_second)]
+    if by_cpu:
+        rates.append((series.per_cpu_s or 0.0, None if mine is None else mine.per_cpu_s))
+    cells = []
+    for rate, own in rates:
+        cells += [f"{rate:,.0f}", f"{own / rate:.1f}x" if own and rate and name != POLYWIRE else ""]
     latencies = ("" if ms is None else f"{ms:.2f} ms" for ms in (series.p50_ms, series.p99_ms))
-    return name, f"{series.per_second:,.0f}", ratio, *latencies
+    return name, *cells, *latencies
 
 
 def _show_costs(results: Results, console: Console) -> None:

@@ -8,10 +8,10 @@ from importlib import metadata
 from statistics import median
 from typing import Any
 
-from benchmarks.contenders import CONTENDERS, POLYWIRE, Row
+from benchmarks.contenders import CONTENDERS, POLYWIRE, REALTIME, Row
 from benchmarks.load import Measured
 
-LIMITS = frozenset(contender.name for contender in CONTENDERS if contender.limit)
+LIMITS = frozenset(contender.name for contender in (*CONTENDERS, *REALTIME) if contender.limit)
 
 
 def _median(values: list[float | None]) -> float | None:
@@ -34,6 +34,10 @@ class Series:
         return median(run.per_second for run in self.runs) if self.runs else 0.0
 
     @property
+    def per_cpu_s(self) -> float | None:
+        return _median([run.per_cpu_s for run in self.runs])
+
+    @property
     def p50_ms(self) -> float | None:
         return _median([run.p50_ms for run in self.runs])
 
@@ -54,7 +58,7 @@ class Cost:
 
     title: str
     unit: str
-    """"ms", "KiB", "/s", or "x" for a ratio."""
+    """"ms", "KiB", "kB", "% of a core", "/s", or "x" for a ratio."""
     limit: float | None = None
     """What polywire is to stay below."""
     at_least: bool = False
@@ -109,9 +113,16 @@ RATIOS = (
     ("connect-http2", "connectrpc + pyvoy", 5.0),
     ("graphql", "Strawberry + uvicorn", 60.0),
     ("trpc", "@trpc/server on Node", 1.5),
+    ("ws-echo-1", "websockets", 2.8),
+    ("ws-echo-1", "picows", 0.95),
+    ("ws-echo-16", "picows", 5.0),
+    ("ws-deflate", "websockets", 5.0),
+    ("ws-fanout", "C send() loop", 0.85),
+    ("ws-fanout", "websockets", 1.5),
+    ("sse-fanout", "sse-starlette + uvicorn", 5.0),
 )
-GRPC_WEB_SHARE = 0.8
-"""Of gRPC's own rate."""
+OWN_RATIOS = (("grpc-web", "grpc-4x16", 0.8), ("ws-fanout-10", "ws-fanout", 5.0), ("sse-fanout-h2", "sse-fanout", 5.0))
+"""One of polywire's rows against another of its own."""
 LATENCY_ROWS = ("rest-http1", "rest-http2", "grpc-4x16", "grpc-32x1")
 
 
@@ -124,12 +135,12 @@ def targets(results: Results) -> list[Target]:
         if ratio is not None:
             title = f"{titles[key]} / {peer}"
             found.append(Target(title, f"{wanted:g}x", f"{ratio:.1f}x", ratio >= wanted))
-    web, own = (results.row(key).get(POLYWIRE) for key in ("grpc-web", "grpc-4x16"))
-    if web is not None and own is not None and web.runs and own.runs:
-        share = web.per_second / own.per_second
-        found.append(
-            Target("gRPC-Web / gRPC, 4 x 16", f"{GRPC_WEB_SHARE:g}x", f"{share:.2f}x", share >= GRPC_WEB_SHARE)
-        )
+    for key, other, wanted in OWN_RATIOS:
+        one, base = (results.row(name).get(POLYWIRE) for name in (key, other))
+        if one is not None and base is not None and one.runs and base.runs:
+            share = one.per_second / base.per_second
+            title = f"{titles[key]} / {titles[other]}"
+            found.append(Target(title, f"{wanted:g}x", f"{share:.2f}x", share >= wanted))
     for key in LATENCY_ROWS:
         row = results.row(key)
         peers = [
@@ -173,6 +184,7 @@ def as_json(results: Results, rounds: int, seconds: int) -> dict[str, Any]:
                 "contenders": {
                     name: {
                         "per_second": round(series.per_second, 1),
+                        **({} if series.per_cpu_s is None else {"per_cpu_s": round(series.per_cpu_s, 1)}),
                         "p50_ms": _rounded(series.p50_ms),
                         "p99_ms": _rounded(series.p99_ms),
                         "runs_per_second": [round(run.per_second, 1) for run in series.runs],
@@ -218,5 +230,5 @@ def machine() -> str:
 
 def versions() -> dict[str, str]:
     """Of the peers and what carries them, as installed."""
-    packages = {contender.package for contender in CONTENDERS} - {POLYWIRE, ""}
+    packages = {contender.package for contender in (*CONTENDERS, *REALTIME)} - {POLYWIRE, ""}
     return {name: metadata.version(name) for name in sorted(packages | {"uvicorn", "uvloop", "pyvoy", "pydantic"})}

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import answers, costs, load, report
+from benchmarks import answers, costs, load, realtime, report
 from benchmarks.contenders import CONTENDERS, GROUPS, ROOT, ROWS, Contender, Row
 from benchmarks.results import Results, Series, Start, as_json
 from benchmarks.servers import Server, cores, import_seconds
@@ -72,6 +72,8 @@ def main(argv: list[str] | None = None) -> int:
             measure_starts(contenders, results, progress)
         for row in rows:
             measure_row(row, contenders, results, progress, chosen.rounds, chosen.seconds)
+        if realtime.GROUP in chosen.only:
+            realtime.measure(results, progress, chosen.rounds, chosen.seconds, wanted)
         if "costs" in chosen.only:
             costs.measure(contenders, results, progress, chosen.rounds, chosen.seconds)
     report.show(results, console)
