@@ -265,6 +265,57 @@ async def two_cannot_wait_at_once(start: Starter, mailbox: Mailbox) -> None:
 
 
 @case
+async def one_may_wait_while_another_is_woken(start: Starter, mailbox: Mailbox) -> None:
+    """Whoever comes first gets the item, and whoever would wait as the second is told: nobody waits for ever."""
+
+    async def read() -> Any:
+        return await anext(aiter(mailbox))
+
+    for later in (1, 2):
+        first = asyncio.create_task(read())
+        await asyncio.sleep(0)
+        mailbox.put(7)  # while this task runs: by way of the loop
+        # Before the first is stepped.
+        others = [start(read()).outcome for _ in range(later)]
+        await asyncio.sleep(0)
+        assert await others[0] == 7
+        if later == 1:
+            await mailbox.deliver(8)
+            assert await first == 8
+        else:
+            with pytest.raises(RuntimeError, match="already"):
+                await first
+            await mailbox.deliver(8)
+            assert await others[1] == 8
+
+
+@case
+async def anext_with_a_default(start: Starter, mailbox: Mailbox) -> None:
+    async def handler() -> list[Any]:
+        seen = []
+        while (item := await anext(aiter(mailbox), None)) is not None:
+            seen.append(item)
+        return seen
+
+    for own_task in (False, True):
+        outcome = asyncio.ensure_future(handler()) if own_task else start(handler()).outcome
+        await mailbox.deliver((1, 2))
+        await mailbox.deliver(3)
+        await mailbox.deliver(4, 5, end=True)
+        assert await outcome == [(1, 2), 3, 4, 5]
+        mailbox.ended = False
+        started = start(handler())
+        await mailbox.deliver(1)
+        assert started.task is not None
+        started.task.cancel()
+        await asyncio.wait({started.task})
+        assert started.outcome.cancelled()
+        handled = handler()
+        assert handled.send(None) is mailbox.waiter
+        handled.close()
+
+
+@case
 async def items_may_be_anything(start: Starter, mailbox: Mailbox) -> None:
     """A tuple or an exception as an item would be mangled by way of StopIteration."""
     items: list[Any] = [(1, 2), (), None, StopIteration]

@@ -143,8 +143,7 @@ cdef class Feed:
         self.news = news
 
     def __await__(self):
-        if self.waiting:
-            raise RuntimeError("another task is waiting for the next item already")
+        # Asked for again at every step by `anext(items, default)`.
         return self
 
     def __iter__(self):
@@ -154,6 +153,8 @@ cdef class Feed:
         """What `pull` has, or the waiter with `waiting` set."""
         cdef object item
         if self.waiting:
+            if self.waiter.state == WAITING:
+                raise RuntimeError("another task is waiting for the next item already")
             self.waiting = False
             self.waiter.state = IDLE
         item = self.pull()
