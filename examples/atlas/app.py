@@ -17,14 +17,19 @@ from pathlib import Path
 from atlas.orders import OrderStore
 from atlas.services.builds import Builds
 from atlas.services.chain import A, B, C, Link
+from atlas.services.chat import ChatService, named, rooms, typing
+from atlas.services.document import Documents
 from atlas.services.echo import echo
 from atlas.services.files import Files
 from atlas.services.hello import Greeter
 from atlas.services.logs import Logs
+from atlas.services.market import Market, confirmations, stocks
+from atlas.services.messages import Messages
 from atlas.services.orders import OrderService
 from atlas.services.repositories import Repositories
 from atlas.services.users import UserService
 from atlas.services.weather import WeatherService
+from atlas.socketio_chat import SocketioChat
 from atlas.store import THREADS, UserStore
 from polywire import App
 
@@ -35,6 +40,8 @@ events = logging.getLogger("atlas.events")
 store = UserStore(os.environ.get("ATLAS_DATABASE_URL", "sqlite:///atlas.db"))
 files = Files(Path(os.environ.get("ATLAS_FILES", "atlas-files")).absolute())
 logs = Logs(Path(os.environ.get("ATLAS_LOG", "atlas.log")).absolute())
+chat = ChatService()
+market = Market()
 link = Link(os.environ.get("ATLAS_URL", "http://127.0.0.1:8000"))
 app = App(
     Greeter(),
@@ -48,6 +55,12 @@ app = App(
     A(link),
     B(link),
     C(),
+    chat,
+    market,
+    Messages(),
+    Documents(),
+    topics=[rooms, typing, stocks, confirmations],
+    interceptors=[named],
     name="atlas",
     version="1.0.0",
     thread_pool_size=THREADS,
@@ -55,6 +68,9 @@ app = App(
     drain_s=5.0,
     origins=os.environ.get("ATLAS_ORIGINS", "").split(),
 )
+socketio_chat = SocketioChat(chat)
+app.mount("/socket.io", socketio_chat.app)
+app.files("/demo", Path(__file__).parent / "pages", trusted=True)
 app.files("/v1/files", files.directory)
 # As long as the longest that the Autobahn suite sends.
 app.websocket("/echo", max_message_bytes=16 * 1024 * 1024, deflate="no_context_takeover")(echo)
@@ -82,6 +98,9 @@ def open_files() -> None:
 
 
 app.on_start(link.open)
+app.on_start(market.open)
+app.on_stop(market.close)
+app.on_stop(socketio_chat.close)
 
 
 @app.on_stop

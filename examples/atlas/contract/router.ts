@@ -158,6 +158,159 @@ export interface Hop {
   remaining_s: number | null;
 }
 
+export interface Said {
+  /** Of the message, in the room's topic. */
+  position: string;
+}
+
+export interface StockUpdate {
+  symbol: string;
+  price: number;
+}
+
+export interface Alert {
+  symbol: string;
+  price: number;
+  /** That the price has crossed. */
+  limit: number;
+}
+
+export interface StockOrder {
+  id: number;
+  symbol: string;
+  quantity: number;
+  /** For each of them. */
+  price: number;
+  key: string;
+}
+
+export interface Bars {
+  symbol: string;
+  bars: Array<Bar>;
+}
+
+export interface Bar {
+  day: string;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+}
+
+export interface Posted {
+  id: number;
+  user: string;
+  text: string;
+  /** Unix time in seconds. */
+  timestamp: number;
+}
+
+export interface Measure {
+  /** Unix time in seconds. */
+  timestamp: number;
+  value: number;
+}
+
+/** One message of the topic, or what happened to it. Only a position: the greeting, from which one resumes. */
+export interface RoomsEvent {
+  position: string;
+  topic: string;
+  data: RoomMessage | null;
+  gap: Gap | null;
+  joined: Member | null;
+  left: Member | null;
+}
+
+export interface RoomMessage {
+  user: string;
+  text: string;
+  /** Unix time in seconds. */
+  timestamp: number;
+}
+
+/** Messages are missing here: what depends on them must be fetched anew. */
+export interface Gap {
+  after: string;
+  reason: GapReason;
+}
+
+/** Why messages are missing. */
+export type GapReason = "HISTORY_GONE" | "EPOCH_CHANGED" | "SLOW";
+
+/** One subscription that others see. */
+export interface Member {
+  session: string;
+  user: string;
+  since: string;
+}
+
+/** A part of the topic's history, the oldest first. position: to go on after. */
+export interface RoomsHistory {
+  events: Array<RoomsEvent>;
+  position: string;
+  gap: Gap | null;
+}
+
+/** Who subscribes now, the longest first. */
+export interface Members {
+  members: Array<Member>;
+}
+
+/** One message of the topic, or what happened to it. Only a position: the greeting, from which one resumes. */
+export interface TypingEvent {
+  position: string;
+  topic: string;
+  data: Typist | null;
+  gap: Gap | null;
+  joined: Member | null;
+  left: Member | null;
+}
+
+export interface Typist {
+  user: string;
+}
+
+/** A part of the topic's history, the oldest first. position: to go on after. */
+export interface TypingHistory {
+  events: Array<TypingEvent>;
+  position: string;
+  gap: Gap | null;
+}
+
+/** One message of the topic, or what happened to it. Only a position: the greeting, from which one resumes. */
+export interface StocksEvent {
+  position: string;
+  topic: string;
+  data: StockUpdate | null;
+  gap: Gap | null;
+  joined: Member | null;
+  left: Member | null;
+}
+
+/** A part of the topic's history, the oldest first. position: to go on after. */
+export interface StocksHistory {
+  events: Array<StocksEvent>;
+  position: string;
+  gap: Gap | null;
+}
+
+/** One message of the topic, or what happened to it. Only a position: the greeting, from which one resumes. */
+export interface ConfirmationsEvent {
+  position: string;
+  topic: string;
+  data: StockOrder | null;
+  gap: Gap | null;
+  joined: Member | null;
+  left: Member | null;
+}
+
+/** A part of the topic's history, the oldest first. position: to go on after. */
+export interface ConfirmationsHistory {
+  events: Array<ConfirmationsEvent>;
+  position: string;
+  gap: Gap | null;
+}
+
 export interface HelloRequest {
   name: string;
   language?: string;
@@ -276,6 +429,65 @@ export type AppRouter = TRPCBuiltRouter<
     c: {
       /** How long it has. */
       call: TRPCQueryProcedure<{ input: void; output: Hops; meta: object }>;
+    };
+    /** Says things in rooms; `topics.Rooms` is where they are heard. */
+    chat: {
+      /** Says something to everybody in a room. */
+      say: TRPCMutationProcedure<{ input: { room: string; user: string; text: string; key?: string }; output: Said; meta: object }>;
+      /** Tells a room that somebody is typing. */
+      type: TRPCMutationProcedure<{ input: { room: string; user: string }; output: void; meta: object }>;
+    };
+    /** Trades stocks. */
+    market: {
+      /** The last price of each of the fifty stocks: lint: allow unbounded-list. */
+      listStocks: TRPCQueryProcedure<{ input: void; output: Array<StockUpdate>; meta: object }>;
+      /** Every price from now on; whoever comes back gets those that were missed. */
+      stockUpdates: TRPCSubscriptionProcedure<{ input: void; output: AsyncIterable<{ id: string; data: StockUpdate }, void, unknown>; meta: object }>;
+      /** Each time that the price of a stock crosses a limit. */
+      watchAlerts: TRPCSubscriptionProcedure<{ input: { symbol: string; limit: number }; output: AsyncIterable<Alert, void, unknown>; meta: object }>;
+      /** Buys; sent again with its key it is confirmed again, and not bought twice. */
+      buyStock: TRPCMutationProcedure<{ input: { symbol: string; quantity: number; key: string }; output: StockOrder; meta: object }>;
+      /** Former days, which change no more and may be kept for a day. There are `days`: lint: allow unbounded-list. */
+      listBars: TRPCQueryProcedure<{ input: { symbol: string; until?: string | null; days?: number }; output: Bars; meta: object }>;
+    };
+    /** Keeps the last 1000 messages. */
+    messages: {
+      /** Keeps a message, and wakes those who wait for one. */
+      postMessage: TRPCMutationProcedure<{ input: { user: string; text: string }; output: Posted; meta: object }>;
+      /** Those after `since`; with `wait` as soon as there are some, or none after 30 s. */
+      listMessages: TRPCQueryProcedure<{ input: { since?: number; wait?: boolean } | void; output: Array<Posted>; meta: object }>;
+      /** A measurement every second. */
+      events: TRPCSubscriptionProcedure<{ input: void; output: AsyncIterable<Measure, void, unknown>; meta: object }>;
+    };
+    /** The topic rooms.{room}. */
+    rooms: {
+      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      subscribe: TRPCSubscriptionProcedure<{ input: { room: string; after?: string | null; last?: number }; output: AsyncIterable<{ id: string; data: RoomsEvent }, void, unknown>; meta: object }>;
+      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      history: TRPCQueryProcedure<{ input: { room: string; after?: string | null; limit?: number; wait_s?: number }; output: RoomsHistory; meta: object }>;
+      /** Who subscribes now, 10,000 at most: lint: allow unbounded-list. */
+      members: TRPCQueryProcedure<{ input: { room: string }; output: Members; meta: object }>;
+    };
+    /** The topic typing.{room}. */
+    typing: {
+      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      subscribe: TRPCSubscriptionProcedure<{ input: { room: string; after?: string | null; last?: number }; output: AsyncIterable<{ id: string; data: TypingEvent }, void, unknown>; meta: object }>;
+      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      history: TRPCQueryProcedure<{ input: { room: string; after?: string | null; limit?: number; wait_s?: number }; output: TypingHistory; meta: object }>;
+    };
+    /** The topic stocks. */
+    stocks: {
+      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      subscribe: TRPCSubscriptionProcedure<{ input: { after?: string | null; last?: number } | void; output: AsyncIterable<{ id: string; data: StocksEvent }, void, unknown>; meta: object }>;
+      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      history: TRPCQueryProcedure<{ input: { after?: string | null; limit?: number; wait_s?: number } | void; output: StocksHistory; meta: object }>;
+    };
+    /** The topic confirmations. */
+    confirmations: {
+      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      subscribe: TRPCSubscriptionProcedure<{ input: { after?: string | null; last?: number } | void; output: AsyncIterable<{ id: string; data: ConfirmationsEvent }, void, unknown>; meta: object }>;
+      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      history: TRPCQueryProcedure<{ input: { after?: string | null; limit?: number; wait_s?: number } | void; output: ConfirmationsHistory; meta: object }>;
     };
   }
 >;
