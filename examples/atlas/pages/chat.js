@@ -7,6 +7,14 @@ remembered($("room"), "room", "lobby");
 const client = connect();
 follow(client);
 let visit = null;
+
+let wasOpen = false;
+client.addEventListener("state", ({ detail: { state } }) => {
+  if (state !== "open") return;
+  // Who has come or gone while there was no connection is not told.
+  if (wasOpen) visit.load().catch((error) => note(error.message));
+  wasOpen = true;
+});
 let told = 0; // when others were told that we are typing
 
 /** One stay in a room, until another begins. */
@@ -22,7 +30,7 @@ class Visit {
   async *events(topic, options) {
     const { signal } = this.left;
     try {
-      yield* client.subscribe(topic, { room: this.room }, { signal, metadata: { user: encodeURI(this.user) }, ...options });
+      yield* client.subscribe(topic, { room: this.room }, { signal, metadata: { user: encodeURIComponent(this.user) }, ...options });
     } catch (error) {
       if (!signal.aborted) note(`The room is lost: ${error.message}`);
     }
@@ -30,16 +38,32 @@ class Visit {
 
   async listen() {
     const onGap = () => note("Some messages are missing here.");
-    for (const one of (await client.call("topics.Rooms/Members", { room: this.room })).members ?? []) this.join(one);
+    await this.load();
     for await (const event of this.events("topics.Rooms", { last: 50, onGap })) {
       if (event.data) {
         this.typists.delete(event.data.user);
         append($("messages"), message(event.data, event.data.user === this.user));
       }
-      if (event.joined) this.join(event.joined);
-      if (event.left) this.members.delete(event.left.session);
+      if (event.joined || event.left) this.change(event);
       this.show();
     }
+  }
+
+  /** Who is here now; what changes while that is asked for comes after it. */
+  async load() {
+    const changes = (this.changes = []);
+    const { members = [] } = await client.call("topics.Rooms/Members", { room: this.room }, { idempotent: true });
+    if (changes !== this.changes) return;
+    this.changes = null;
+    this.members = new Map(members.map((one) => [one.session, one.user]));
+    changes.forEach((event) => this.change(event));
+    this.show();
+  }
+
+  change(event) {
+    this.changes?.push(event);
+    if (event.joined) this.members.set(event.joined.session, event.joined.user);
+    if (event.left) this.members.delete(event.left.session);
   }
 
   async watchTyping() {
@@ -51,23 +75,11 @@ class Visit {
     }
   }
 
-  join(member) {
-    this.members.set(member.session, nameOf(member));
-  }
-
   show() {
-    const names = [...this.members.values()].sort();
+    const names = [...this.members.values()].map((name) => name || "somebody").sort();
     $("members").replaceChildren(...names.map((name) => element("li", {}, name)));
     const typing = [...this.typists].filter(([, at]) => Date.now() - at < 3000).map(([name]) => name);
     $("typing").textContent = typing.length ? `${typing.join(", ")} is typing …` : "";
-  }
-}
-
-function nameOf({ user }) {
-  try {
-    return decodeURI(user) || "somebody";
-  } catch {
-    return user;
   }
 }
 

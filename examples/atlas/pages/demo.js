@@ -4,7 +4,15 @@ export const $ = (id) => document.getElementById(id);
 
 /** An element with texts and elements in it; texts are shown, never read as HTML. */
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
+  return filled(document.createElement(name), attributes, children);
+}
+
+/** The same for pictures. */
+export function drawn(name, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function filled(made, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   made.append(...children);
   return made;
@@ -35,11 +43,48 @@ export function show(state, text = state) {
   badge.textContent = text;
 }
 
+const TEXTS = { waiting: "reconnecting", leaving: "the server goes away", closed: "disconnected" };
+
 /** Show what becomes of a client's connection. */
 export function follow(client) {
-  const told = () => show(client.state, client.state === "open" ? `connected by ${client.transport}` : client.state);
+  const told = () => {
+    const { state, transport } = client;
+    show(state, state === "open" ? `connected by ${transport}` : (TEXTS[state] ?? state));
+  };
   client.addEventListener("state", told);
   told();
+}
+
+/** Resolves while somebody looks: over HTTP/1.1 a browser has six connections for all pages, hidden ones too. */
+export async function seen() {
+  while (document.hidden) await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+}
+
+export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/**
+ * Read server-sent events by the browser's own EventSource, while the page is seen. It comes back by itself when its
+ * connection is lost, but not from an answer that is an error.
+ */
+export async function listen(url, event, heard, opened = () => {}) {
+  for (;;) {
+    await seen();
+    show("connecting");
+    const events = new EventSource(url);
+    events.addEventListener(event, ({ data }) => heard(JSON.parse(data)));
+    await new Promise((done) => {
+      events.onopen = () => {
+        show("open", "connected by sse");
+        opened();
+      };
+      events.onerror = () => {
+        show("waiting", "reconnecting");
+        if (events.readyState === EventSource.CLOSED) pause(2000).then(done);
+      };
+      document.addEventListener("visibilitychange", done, { once: true });
+    });
+    events.close();
+  }
 }
 
 /** A text that is kept for the next visit, in this tab. */

@@ -1,9 +1,10 @@
 import { connect } from "/polywire.js";
-import { $, follow, remembered } from "./demo.js";
+import { $, follow, pause, remembered } from "./demo.js";
 
 remembered($("name"), "document", "notes");
 
-const client = connect();
+// Both ways at once: nothing but a WebSocket does that in a browser.
+const client = connect(undefined, { transports: ["websocket"] });
 follow(client);
 let editing = null;
 
@@ -97,7 +98,7 @@ async function open() {
       $("text").disabled = true;
     }
     // What was here is there still; it comes again with the next stream.
-    await new Promise((done) => setTimeout(done, 1000));
+    await pause(1000);
     if (mine.closed.signal.aborted) return;
   }
 }

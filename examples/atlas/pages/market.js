@@ -1,5 +1,5 @@
 import { connect } from "/polywire.js";
-import { $, append, element, json, post, show, timeOf } from "./demo.js";
+import { $, append, drawn, element, json, listen, post, timeOf } from "./demo.js";
 
 const rows = new Map();
 let chosen = "ACME";
@@ -16,19 +16,12 @@ function row(symbol) {
 function priced({ symbol, price }) {
   if (!rows.has(symbol)) rows.set(symbol, row(symbol));
   const one = rows.get(symbol);
+  if (one.price.textContent === price.toFixed(2)) return;
   one.first ??= price;
   const change = (price / one.first - 1) * 100;
   one.price.textContent = price.toFixed(2);
-  one.change.textContent = `${change >= 0 ? "+" : ""}${change.toFixed(2)} %`;
-  one.change.className = `number ${change >= 0 ? "up" : "down"}`;
-}
-
-const NS = "http://www.w3.org/2000/svg";
-function drawn(name, attributes, text = "") {
-  const made = document.createElementNS(NS, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
-  return made;
+  one.change.textContent = `${change > 0 ? "+" : ""}${change.toFixed(2)} %`;
+  one.change.className = `number ${change ? (change > 0 ? "up" : "down") : "flat"}`;
 }
 
 async function choose(symbol) {
@@ -56,14 +49,20 @@ async function choose(symbol) {
   $("bars").replaceChildren(...shapes, drawn("text", { x: 10, y: 9 }, high.toFixed(2)), drawn("text", { x: 10, y: 119 }, low.toFixed(2)));
 }
 
-for (const stock of await json("/api/stocks")) priced(stock);
-choose(chosen);
+const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
+function ticked(stock) {
+  priced(stock);
+  if (!isCalm.matches) rows.get(stock.symbol).price.animate({ color: ["var(--accent)", "var(--text)"] }, 1000);
+}
 
-// Prices come as server-sent events, read by the browser itself, which also comes back by itself.
-const events = new EventSource("/api/stock-updates");
-events.addEventListener("stock-update", ({ data }) => priced(JSON.parse(data)));
-events.addEventListener("open", () => show("open", "connected by sse"));
-events.addEventListener("error", () => show("waiting", "reconnecting"));
+async function load() {
+  for (const stock of await json("/api/stocks")) priced(stock);
+}
+
+await load();
+choose(chosen);
+// What may have come while there was no connection; a tick that comes meanwhile is as new.
+listen("/api/stock-updates", "stock-update", ticked, load);
 
 $("buy").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -3,6 +3,7 @@
 import re
 import time
 from typing import Annotated
+from urllib.parse import unquote
 
 from msgspec import Meta
 
@@ -46,10 +47,13 @@ def is_room(name: str) -> bool:
 
 
 async def named(call: Call, proceed: Invoke) -> object:
-    """The demo has no passwords: callers say in the metadata `user` who they are, and are shown to others as that."""
+    """The demo has no passwords: callers say in the metadata `user` who they are, and are shown to others as that.
+
+    Percent-encoded, since headers are ASCII.
+    """
     name = call.metadata.get("user")
     if name and call.principal is None:
-        call.principal = name[:40]
+        call.principal = unquote(name)[:40]
     return await proceed(call)
 
 

@@ -75,15 +75,12 @@ stocks = Topic("stocks", StockUpdate, history=History(count=5000, age_s=600), qu
 confirmations = Topic("confirmations", StockOrder, history=History(count=1000))
 
 
-def start_price(symbol: str) -> float:
-    return 20 + sum(map(ord, symbol)) % 180
-
-
 def price_of_day(symbol: str, day: date) -> float:
     """Always the same for a day: it wanders on three waves."""
     phase = sum(map(ord, symbol))
+    middle = 20 + phase % 180
     n = day.toordinal()
-    return start_price(symbol) * exp(0.2 * sin(n / 47 + phase) + 0.08 * sin(n / 11 + 2 * phase) + 0.03 * sin(n / 3))
+    return middle * exp(0.2 * sin(n / 47 + phase) + 0.08 * sin(n / 11 + 2 * phase) + 0.03 * sin(n / 3))
 
 
 class Market(Service, package="market", lock=LOCK):
@@ -94,7 +91,8 @@ class Market(Service, package="market", lock=LOCK):
 
     def __init__(self, interval_s: float = 0.2, seed: int | None = None) -> None:
         self.interval_s = interval_s
-        self.prices = {symbol: start_price(symbol) for symbol in SYMBOLS}
+        today = datetime.now(UTC).date()
+        self.prices = {symbol: round(price_of_day(symbol, today), 2) for symbol in SYMBOLS}
         self._random = random.Random(seed)  # noqa: S311 -- prices are no secrets
         self._orders: OrderedDict[str, StockOrder] = OrderedDict()
         self._next_id = 1
