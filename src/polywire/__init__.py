@@ -55,7 +55,15 @@ from polywire.schema import (
 from polywire.service import App, Interceptor, Invoke, Service, Tracked, mutation, query, resolve
 
 if TYPE_CHECKING:
-    from polywire.client import Channel, ChannelSettings, call_options, connect
+    from polywire.client import (
+        Channel,
+        ChannelSettings,
+        SocketChannel,
+        SocketSettings,
+        call_options,
+        connect,
+        connect_websocket,
+    )
     from polywire.http.websocket import SocketClosed
     from polywire.protocols.raw_sockets import WebSocket
     from polywire.runtime.call import Call, current_call
@@ -105,7 +113,9 @@ __all__ = [
     "SInt64",
     "SchemaError",
     "Service",
+    "SocketChannel",
     "SocketClosed",
+    "SocketSettings",
     "SqliteBroker",
     "Topic",
     "Tracked",
@@ -118,6 +128,7 @@ __all__ = [
     "WebSocket",
     "call_options",
     "connect",
+    "connect_websocket",
     "contract_lock",
     "current_call",
     "mutation",
@@ -131,13 +142,16 @@ _LAZY = {
     "History": "polywire.topics",
     "Topic": "polywire.topics",
     "SqliteBroker": "polywire.topics",
+    "SocketChannel": "polywire.client",
     "SocketClosed": "polywire.http.websocket",
+    "SocketSettings": "polywire.client",
     "WebSocket": "polywire.protocols.raw_sockets",
     "Call": "polywire.runtime.call",
     "Channel": "polywire.client",
     "ChannelSettings": "polywire.client",
     "call_options": "polywire.client",
     "connect": "polywire.client",
+    "connect_websocket": "polywire.client",
     "current_call": "polywire.runtime.call",
 }
 """From rooms that bring asyncio; a module that only declares does not pay for it."""

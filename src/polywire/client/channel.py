@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
 from polywire.client.options import CallOptions, Compression, MetadataLike, make_options
 from polywire.client.pool import Pool
 from polywire.client.settings import ChannelSettings
-from polywire.client.stubs import make_stub
+from polywire.client.stubs import grpc_caller, make_stub
 from polywire.client.target import Target, read_target
 from polywire.service import Service
 
@@ -64,7 +65,7 @@ class Channel:
         if self._pool is None:
             raise RuntimeError("enter the channel first: async with polywire.connect(...) as channel")
         options = make_options(timeout_s, metadata, compression, wait_for_ready)
-        return make_stub(service, self._pool, options.over(self._defaults))
+        return make_stub(service, partial(grpc_caller, self._pool, options.over(self._defaults)))
 
     def __repr__(self) -> str:
         return f"<Channel to {self._target}>"

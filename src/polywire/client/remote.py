@@ -109,6 +109,10 @@ class Terms:
     def expired(self) -> bool:
         return self.deadline is not None and self.deadline <= monotonic()
 
+    def texts(self) -> dict[str, str]:
+        """The metadata by name, for protocols that have one value of each; binary ones are base64 already."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._pairs}
+
     def fields(self) -> Pairs:
         """What is sent beside the method's own fields, with the time that is left now."""
         if self.deadline is None:

@@ -43,16 +43,17 @@ def _stub_class(service: type[S]) -> type[S]:
     return cast(type[S], made)
 
 
-def make_stub(service: type[S], pool: Pool, defaults: CallOptions) -> S:
+def make_stub(service: type[S], caller: Callable[[Method], Callable[..., Any]]) -> S:
+    """caller: makes what stands in the place of each method."""
     stub = object.__new__(_stub_class(service))
     for method in service.__polywire__.methods:
-        call = _caller(pool, Remote(method, pool.target.scheme, pool.target.authority), defaults)
-        stub.__dict__[method.python_name] = functools.update_wrapper(call, method.function)
+        stub.__dict__[method.python_name] = functools.update_wrapper(caller(method), method.function)
     return stub
 
 
-def _caller(pool: Pool, remote: Remote, defaults: CallOptions) -> Callable[..., Any]:
-    method: Method = remote.method
+def grpc_caller(pool: Pool, defaults: CallOptions, method: Method) -> Callable[..., Any]:
+    """Calls a method over gRPC."""
+    remote = Remote(method, pool.target.scheme, pool.target.authority)
     if method.shape is Shape.UNARY:
 
         def unary(*args: Any, **kwargs: Any) -> Any:

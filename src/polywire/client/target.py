@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """host and port, or path of a Unix socket; tls: None in clear."""
+    """host and port; path: of a Unix socket, or of a WebSocket's endpoint; tls: None in clear."""
 
     scheme: str
     authority: str
@@ -19,7 +19,26 @@ class Target:
     tls: ssl.SSLContext | None = None
 
     def __str__(self) -> str:
-        return f"unix:{self.path}" if self.path is not None else f"{self.scheme}://{self.authority}"
+        return f"unix:{self.path}" if self.path and not self.host else f"{self.scheme}://{self.authority}"
+
+
+def read_socket_target(url: str, *, tls: ssl.SSLContext | None = None, ca_file: str | None = None) -> Target:
+    """`ws://host:port` or `wss://host:port`, with the endpoint's path if it is not /ws. Raises as `read_target`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError(f"{url!r} leads nowhere: write ws://host:port or wss://host:port")
+    if parts.fragment or "@" in parts.netloc:
+        raise ValueError(f"{url!r} has more than a host, a port, a path and a query")
+    path = (parts.path if parts.path not in ("", "/") else "/ws") + (f"?{parts.query}" if parts.query else "")
+    if any(not "!" <= character <= "~" for character in path):
+        raise ValueError(f"{url!r}: percent-encode what is not ASCII")
+    if parts.scheme == "ws":
+        if tls is not None or ca_file is not None:
+            raise ValueError(f"{url!r} is in clear text; with certificates, write wss://")
+        return Target("ws", parts.netloc, parts.hostname, parts.port or 80, path)
+    context = _context(ca_file, None, None) if tls is None else tls
+    context.set_alpn_protocols(["http/1.1"])
+    return Target("wss", parts.netloc, parts.hostname, parts.port or 443, path, context)
 
 
 def read_target(

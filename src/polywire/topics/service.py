@@ -32,7 +32,7 @@ Given = tuple[Any, ...]
 """A field's type, and its default where it has one."""
 
 
-def topic_service(topic: Topic[Any]) -> Service:
+def topic_service(topic: Topic[Any]) -> type[Service]:
     """The service of a topic, read like every other."""
     path = topic.template.path
     name = topic.name
@@ -87,7 +87,7 @@ def topic_service(topic: Topic[Any]) -> Service:
     cls: type[Service] = types.new_class(
         topic.name, (Service,), {"package": PACKAGE, "name": topic.name}, lambda own: own.update(namespace)
     )
-    return cls()
+    return cls
 
 
 def _method(
@@ -126,7 +126,6 @@ class TopicCalls:
 
     def __init__(self, topic: Topic[Any]) -> None:
         self._topic = topic
-        self._broker = topic.broker
         self._names = topic.template.parameters
 
     def _parameters(self, given: dict[str, Any]) -> dict[str, str]:
@@ -148,11 +147,11 @@ class TopicCalls:
         await self._topic.check(call, "history", parameters)
         topic = self._topic.template.topic(parameters)
         after = None if text is None else Position.parse(text)
-        page = await self._broker.history(topic, after, limit)
+        page = await self._topic.broker.history(topic, after, limit)
         if wait_s and not page.publications and page.lost is None:
             left = call.remaining_s()
             await self._news(topic, page.position, wait_s if left is None else min(wait_s, left - _ANSWER_S))
-            page = await self._broker.history(topic, page.position, limit)
+            page = await self._topic.broker.history(topic, page.position, limit)
         if page.lost is None:
             first = page.publications[0].offset if page.publications else 0
             call.response_metadata.add("etag", f'W/"{first}-{page.position}"')
@@ -166,7 +165,7 @@ class TopicCalls:
             if any(one.what is What.MESSAGE for one in batch):
                 news.set()
 
-        subscription = await self._broker.subscribe(topic, after, deliver)
+        subscription = await self._topic.broker.subscribe(topic, after, deliver)
         try:
             if subscription.backlog or subscription.lost is not None or wait_s <= 0:
                 return
@@ -185,7 +184,7 @@ class TopicCalls:
     async def members(self, call: Call, given: dict[str, Any]) -> Members:
         parameters = self._parameters(given)
         await self._topic.check(call, "presence", parameters)
-        found = await self._broker.members(self._topic.template.topic(parameters), _MOST_MEMBERS)
+        found = await self._topic.broker.members(self._topic.template.topic(parameters), _MOST_MEMBERS)
         return Members([self._topic.members_of(data) for data in found])
 
     async def publish(self, call: Call, given: dict[str, Any]) -> Published:

@@ -172,6 +172,11 @@ class Topic(Generic[T]):
     def bind(self, broker: Broker, /) -> Service:
         """Publish by this broker from now on; the service by which callers reach the topic."""
         self._broker = broker
+        return self.service()
+
+    @cached_property
+    def service(self) -> type[Service]:
+        """What callers reach the topic by; clients are made of it."""
         return topic_service(self)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import unquote
 
@@ -73,17 +73,22 @@ def read_status(fields: Metadata) -> RpcError | None:
     if code is Code.OK:
         return None
     message = percent_decode(fields.get("grpc-message") or "")
-    reason: str | None = None
+    return error_told(code, message, _unpack(fields), None, told_beside(fields))
+
+
+def error_told(
+    code: Code, message: str, packed: Iterable[Packed], reason: str | None, metadata: dict[str, str]
+) -> RpcError:
+    """An error that came over the wire, with the class that fits; the reason may be among its details."""
     details: list[Any] = []
-    for packed in _unpack(fields):
-        told = _unpacked(packed)
+    for one in packed:
+        told = _unpacked(one)
         if isinstance(told, ErrorInfo):
             reason = told.reason
         elif isinstance(told, BadRequest):
             details.extend(FieldViolation(v.field, v.description) for v in told.field_violations)
         else:
-            details.append(packed)
-    metadata = told_beside(fields)
+            details.append(one)
     cls = _BY_REASON.get((code, reason)) or _BY_CODE[code]
     # Of the class alone: subclasses of these have constructors of their own.
     error = cls.__new__(cls)

@@ -1,0 +1,279 @@
+"""Calls over plain HTTP, where a WebSocket does not get through: `/rpc/pkg.Service/Method`.
+
+Answers are waited for, streams come as server-sent events, and a topic whose events are held back on the way is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from polywire.client.socket.calls import SocketCall
+from polywire.client.socket.settings import SocketSettings
+from polywire.client.target import Target
+from polywire.codec import Format
+from polywire.errors import Code, FieldViolation, Internal, ResourceExhausted, RpcError, Unavailable
+from polywire.protocols.grpc.status import error_told
+
+if TYPE_CHECKING:
+    import httpx
+
+_MOST_CALLS: Final = 128
+_MOST_BODY: Final = 4 * 1024 * 1024
+"""Of a stream of our own, which is collected."""
+_json = msgspec.json.Decoder().decode
+_dump = msgspec.json.Encoder().encode
+
+
+class HttpLink:
+    """Each call is a request of its own; there is no connection that could be lost, only requests."""
+
+    format = Format.PLAIN_JSON
+    leaving = False
+
+    def __init__(self, target: Target, settings: SocketSettings, room: Any) -> None:
+        self.calls: dict[int, SocketCall] = {}
+        self._target = target
+        self._settings = settings
+        self._room = room
+        self._next_id = 1
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._bodies: dict[int, list[bytes]] = {}
+        self._ended: dict[int, asyncio.Event] = {}
+        self._headers: dict[str, str] = {}
+        self._client: httpx.AsyncClient | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Its connections are closed."""
+
+    async def open(self, token: str | None) -> None:
+        """Look whether the server is there. Raises ImportError without httpx, httpx.HTTPError."""
+        import httpx
+
+        if token is not None:
+            self._headers["authorization"] = f"Bearer {token}"
+        scheme = "http" if self._target.tls is None else "https"
+        limits = httpx.Limits(max_connections=_MOST_CALLS, max_keepalive_connections=8)
+        self._client = httpx.AsyncClient(
+            base_url=f"{scheme}://{self._target.authority}",
+            verify=True if self._target.tls is None else self._target.tls,
+            timeout=httpx.Timeout(None, connect=self._settings.connect_timeout_s),
+            limits=limits,
+        )
+        answer = await self._client.get("/health/live")
+        if answer.status_code >= 500:
+            raise ConnectionError(f"the server answers with {answer.status_code}")
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.calls) >= _MOST_CALLS
+
+    def start(self, call: SocketCall) -> None:
+        id = self._next_id
+        self._next_id += 1
+        self.calls[id] = call
+        self._ended[id] = asyncio.Event()
+        self._bodies[id] = []
+        call.begun(self, id, 1)
+        task = self._tasks[id] = asyncio.get_running_loop().create_task(self._run(id, call))
+        task.add_done_callback(lambda _: self._done(id))
+
+    def _done(self, id: int) -> None:
+        for table in (self._tasks, self._bodies, self._ended, self.calls):
+            table.pop(id, None)
+        self._room()
+
+    def item(self, call: SocketCall, payload: bytes) -> None:
+        body = self._bodies.get(call.id)
+        if body is None:
+            return
+        body.append(payload)
+        if sum(map(len, body)) > _MOST_BODY:
+            call.fail(ResourceExhausted(f"a stream over HTTP has at most {_MOST_BODY} bytes"))
+        call.credited(1)
+
+    def end(self, call: SocketCall) -> None:
+        ended = self._ended.get(call.id)
+        if ended is not None:
+            ended.set()
+
+    def credit(self, call: SocketCall, count: int) -> None:
+        """What is not read holds the response back."""
+
+    def cancel(self, call: SocketCall) -> None:
+        task = self._tasks.get(call.id)
+        self.calls.pop(call.id, None)
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
+    async def drained(self) -> None:
+        """Everything is collected."""
+
+    def close(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        client, self._client = self._client, None
+        if client is None:
+            self.gone.set_result(None)
+        else:
+            self._closing = asyncio.get_running_loop().create_task(self._close(client, [*self._tasks.values()]))
+
+    async def _close(self, client: httpx.AsyncClient, tasks: list[asyncio.Task[None]]) -> None:
+        if tasks:
+            await asyncio.wait(tasks)
+        await client.aclose()
+        self.gone.set_result(None)
+
+    # One call.
+
+    async def _run(self, id: int, call: SocketCall) -> None:
+        import httpx
+
+        try:
+            shape = call.method.shape
+            if shape.client_streaming:
+                await self._ended[id].wait()
+            if shape.server_streaming:
+                await self._stream(id, call)
+            else:
+                await self._unary(id, call)
+        except httpx.HTTPError:
+            if self.calls.get(id) is call:
+                call.lost()
+        except RpcError as error:
+            if self.calls.get(id) is call:
+                call.failed(error)
+
+    def _request(self, id: int, call: SocketCall, accept: str) -> dict[str, Any]:
+        headers = {**self._headers, "accept": accept, **call.terms.texts()}
+        if call.method.shape.client_streaming:
+            headers["content-type"] = "application/x-ndjson"
+            content = b"".join(payload + b"\n" for payload in self._bodies[id])
+        else:
+            headers["content-type"] = "application/json"
+            content = call.payload(self.format) or b"{}"
+        if call.terms.deadline is not None:
+            headers["request-timeout"] = f"{max(0.001, call.terms.deadline - monotonic()):.3f}"
+        if call.after is not None:
+            headers["last-event-id"] = call.after
+        return {"method": "POST", "url": f"/rpc/{call.method.full_name}", "headers": headers, "content": content}
+
+    async def _unary(self, id: int, call: SocketCall) -> None:
+        assert self._client is not None
+        answer = await self._client.request(**self._request(id, call, "application/json"))
+        if answer.status_code >= 400:
+            raise _error_of(answer.status_code, answer.content)
+        if self.calls.get(id) is call:
+            call.result(answer.content, {})
+
+    async def _stream(self, id: int, call: SocketCall) -> None:
+        assert self._client is not None
+        request = self._request(id, call, "text/event-stream")
+        topic = _topic_of(call)
+        try:
+            async with asyncio.timeout(None if topic is None else self._settings.greeting_timeout_s) as greeting:
+                await self._listen(id, call, request, greeting)
+        except TimeoutError:
+            if topic is None or self.calls.get(id) is not call:
+                raise
+            # Something on the way holds the events back.
+            await self._poll(id, call, topic)
+
+    async def _listen(self, id: int, call: SocketCall, request: dict[str, Any], greeting: asyncio.Timeout) -> None:
+        assert self._client is not None
+        async with self._client.stream(**request) as answer:
+            if answer.status_code == 204:
+                call.end({})
+                return
+            if answer.status_code >= 400:
+                raise _error_of(answer.status_code, await answer.aread())
+            async for event, position, data in _events(answer.aiter_lines()):
+                greeting.reschedule(None)
+                if self.calls.get(id) is not call:
+                    return
+                if event == "failure":
+                    raise _error_of(500, data)
+                if event == "end":
+                    call.end({})
+                    return
+                call.next(data, position)
+                await call.has_room()
+        raise Unavailable("the stream broke off")
+
+    async def _poll(self, id: int, call: SocketCall, topic: str) -> None:
+        """Ask a topic's history again and again; each time it is held until there is news."""
+        assert self._client is not None
+        asked = _json(call.payload(self.format) or b"{}")
+        parameters = {name: value for name, value in asked.items() if name not in ("after", "last")}
+        first = call.after is None
+        position = call.after or asked.get("after")
+        while self.calls.get(id) is call:
+            wait_s = 0.0 if first else self._settings.poll_wait_s
+            body = {**parameters, "after": position, "wait_s": wait_s} if position else parameters
+            headers = {**self._headers, "content-type": "application/json", **call.terms.texts()}
+            answer = await self._client.post(f"/rpc/{topic}/History", headers=headers, json=body)
+            if answer.status_code >= 400:
+                raise _error_of(answer.status_code, answer.content)
+            page = _json(answer.content)
+            if first and position is None:
+                # From now on: what was there before is not asked for, but for the last ones.
+                last = int(asked.get("last") or 0)
+                page["events"] = page["events"][len(page["events"]) - last :] if last else []
+            if first or page.get("gap"):
+                greeting = {"position": position or page["position"], "gap": page.get("gap")}
+                call.next(_dump(greeting), greeting["position"])
+            for event in page["events"]:
+                call.next(_dump(event), event["position"])
+            position, first = page["position"], False
+            await call.has_room()
+
+
+def _topic_of(call: SocketCall) -> str | None:
+    """The service of the topic that it subscribes to."""
+    service, _, name = call.method.full_name.partition("/")
+    return service if service.startswith("topics.") and name == "Subscribe" else None
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str | None, bytes]]:
+    """(event, id, data) of each event (WHATWG HTML §9.2.6)."""
+    event, position = "", None
+    data: list[str] = []
+    async for line in lines:
+        if not line:
+            if data:
+                yield event, position, "\n".join(data).encode()
+            event, position, data = "", None, []
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            data.append(value)
+        elif name == "event":
+            event = value
+        elif name == "id":
+            position = value
+
+
+def _error_of(status: int, body: bytes) -> RpcError:
+    """The error of an answer, or of the event that ends a stream."""
+    try:
+        told = _json(body)["error"]
+        code = Code[told["code"]]
+        message = str(told["message"])
+        reason = told.get("reason")
+        violations = [
+            FieldViolation(str(one["field"]), str(one["reason"]))
+            for one in told.get("details", ())
+            if isinstance(one, dict) and one.keys() == {"field", "reason"}
+        ]
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        if status in (429, 502, 503, 504):
+            return Unavailable(f"the server answers with {status}")
+        return Internal(f"the server answers with {status} instead of a result")
+    error = error_told(code, message, (), reason if isinstance(reason, str) else None, {})
+    error.details = tuple(violations)
+    return error
