@@ -20,6 +20,7 @@ from polywire import (
     Tracked,
     UInt64,
     Unavailable,
+    WebSocket,
     current_call,
     mutation,
     query,
@@ -248,5 +249,16 @@ class Lab(Service, package="lab"):
             self.running -= 1
 
 
+MOST_ECHOED_BYTES = 200_000
+
+
+async def echo(ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
 def make_app(lab: Lab, **options: Any) -> App:
-    return App(lab, thread_pool_size=2, sse_retry_s=None, **options)
+    app = App(lab, thread_pool_size=2, sse_retry_s=None, **options)
+    app.websocket("/echo", max_message_bytes=MOST_ECHOED_BYTES, deflate="no_context_takeover")(echo)
+    app.websocket("/echo-kept", max_message_bytes=MOST_ECHOED_BYTES, deflate="context_takeover")(echo)
+    return app

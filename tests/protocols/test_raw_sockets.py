@@ -66,6 +66,26 @@ async def test_what_came_before_a_close_is_answered(app: App) -> None:
         assert await ws.closed() == (1000, "")
 
 
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 100])
+async def test_a_handler_ends_with_a_close_right_behind_what_it_has_yet_to_take(app: App, count: int) -> None:
+    taken: list[str | bytes] = []
+    ended = asyncio.Event()
+
+    @app.websocket("/slow", grace_s=3600)
+    async def slow(ws: WebSocket) -> None:
+        async for message in ws:
+            taken.append(message)
+            await asyncio.sleep(0)
+        ended.set()
+
+    async with TestClient(app) as client, client.websocket("/slow") as ws, asyncio.timeout(5):
+        peer = WebSocketEngine(1000, is_client=True)
+        ws.send_raw(peer.encode("x") * count + peer.encode_close())
+        assert await ws.closed() == (1000, "")
+        await ended.wait()
+        assert len(taken) == count
+
+
 async def test_what_a_handler_sees_of_its_peer(app: App) -> None:
     seen: list[object] = []
 

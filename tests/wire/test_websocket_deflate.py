@@ -10,7 +10,9 @@ import pytest
 from polywire.wire.websocket import WebSocketEngine
 from polywire.wire.websocket_deflate import DeflateParameters, agreed, answer, offer
 
-from .websocket_peer import BINARY, CONTINUATION, LIMIT_BYTES, PING, RSV1, RSV2, TEXT, bytewise, deflated, frame, hear
+from .websocket_cases import Case
+from .websocket_deflate_cases import COMPRESSED, HANDSHAKES, Handshake
+from .websocket_peer import BINARY, LIMIT_BYTES, RSV1, TEXT, bytewise, deflated, frame, hear
 
 NONE_KEPT = DeflateParameters()
 KEPT = DeflateParameters(12, True, 15, True)
@@ -122,26 +124,23 @@ def test_what_a_client_does_not_agree_to(said: str, keep_context: bool) -> None:
         agreed(said, keep_context)
 
 
-@pytest.mark.parametrize("parameters", BOTH)
-@pytest.mark.parametrize(
-    ("payload", "found"),
-    [
-        # RFC 7692 §7.2.3: compressed, stored, with a last block, in two blocks.
-        ("f248cdc9c90700", "Hello"),
-        ("000500faff48656c6c6f00", "Hello"),
-        ("f348cdc9c9070000", "Hello"),
-        ("f248050000 00ffffcac9c90700", "Hello"),
-        ("00", ""),
-    ],
-)
-def test_the_payloads_of_the_rfc(parameters: DeflateParameters, payload: str, found: str) -> None:
-    wire = frame(TEXT, bytes.fromhex(payload), rsv=RSV1)
-    assert hear([wire], deflate=parameters) == ([found], None)
-    assert hear(bytewise(wire), deflate=parameters) == ([found], None)
-    half = len(payload) // 4
-    raw = bytes.fromhex(payload)
-    parts = [frame(TEXT, raw[:half], fin=False, rsv=RSV1), frame(PING), frame(CONTINUATION, raw[half:])]
-    assert hear(parts, deflate=parameters) == ([(PING, b""), found], None)
+@pytest.mark.parametrize("parameters", BOTH, ids=["none kept", "kept"])
+@pytest.mark.parametrize("case", COMPRESSED, ids=str)
+def test_what_a_server_unpacks(parameters: DeflateParameters, case: Case) -> None:
+    expected = (case.found, case.failure)
+    assert hear([case.wire], deflate=parameters) == expected
+    assert hear(bytewise(case.wire), deflate=parameters) == expected
+    after = frame(TEXT, b"after")
+    assert hear([case.wire, after], deflate=parameters) == (
+        [*case.found, *([] if case.ends else ["after"])],
+        case.failure,
+    )
+
+
+@pytest.mark.parametrize("handshake", HANDSHAKES, ids=str)
+def test_what_a_server_answers(handshake: Handshake) -> None:
+    made = answer(handshake.offers, handshake.keeps)
+    assert (made and made[0]) == handshake.said
 
 
 def test_a_message_may_refer_to_the_one_before_where_contexts_are_kept() -> None:
@@ -160,27 +159,6 @@ def test_what_ended_with_a_last_block_may_be_referred_to() -> None:
         frame(TEXT, bytes.fromhex("f200110000"), rsv=RSV1),
     )
     assert hear([first, second], deflate=KEPT) == (["Hello", "Hello"], None)
-
-
-@pytest.mark.parametrize("parameters", BOTH)
-@pytest.mark.parametrize(
-    ("wire", "failure"),
-    [
-        (frame(TEXT, b"", rsv=RSV1), 1007),
-        (frame(TEXT, b"\xff\xff\xff", rsv=RSV1), 1007),
-        (frame(TEXT, b"Hello", rsv=RSV1), 1007),
-        (frame(TEXT, deflated(b"Hello" * 100)[:-3], rsv=RSV1), 1007),
-        (frame(TEXT, deflated(b"\xed\xa0\x80"), rsv=RSV1), 1007),
-        (frame(TEXT, bytes.fromhex("030003000300") * 50, rsv=RSV1), 1007),
-        (frame(TEXT, fin=False) + frame(CONTINUATION, deflated(b"a"), rsv=RSV1), 1002),
-        (frame(TEXT, deflated(b"a"), fin=False, rsv=RSV1) + frame(CONTINUATION, rsv=RSV1), 1002),
-        (frame(PING, rsv=RSV1), 1002),
-        (frame(TEXT, rsv=RSV1 | RSV2), 1002),
-    ],
-)
-def test_what_is_broken(parameters: DeflateParameters, wire: bytes, failure: int) -> None:
-    assert hear([wire], deflate=parameters) == ([], failure)
-    assert hear(bytewise(wire), deflate=parameters) == ([], failure)
 
 
 def test_nothing_is_compressed_where_that_is_not_agreed() -> None:

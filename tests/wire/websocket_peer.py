@@ -40,6 +40,15 @@ def frame(
     return head + (KEY + masked(payload) if mask else payload)
 
 
+def fragments(opcode: int, parts: list[bytes], *, rsv: int = 0) -> bytes:
+    """A message of several frames. rsv: of the first."""
+    last = len(parts) - 1
+    return b"".join(
+        frame(CONTINUATION if place else opcode, part, fin=place == last, rsv=0 if place else rsv)
+        for place, part in enumerate(parts)
+    )
+
+
 def close(code: int | None = None, reason: bytes = b"", **options: Any) -> bytes:
     return frame(CLOSE, b"" if code is None else code.to_bytes(2, "big") + reason, **options)
 
@@ -76,3 +85,17 @@ def hear(
 
 def bytewise(wire: bytes) -> list[bytes]:
     return [bytes([byte]) for byte in wire]
+
+
+def server_frames(data: bytes) -> list[tuple[int, bytes]]:
+    """(first byte, payload) of each frame of a server; it must end with a whole one."""
+    found = []
+    while data:
+        assert not data[1] & 0x80, "a server masks nothing"
+        extra = {126: 2, 127: 8}.get(data[1], 0)
+        size = int.from_bytes(data[2 : 2 + extra], "big") if extra else data[1]
+        end = 2 + extra + size
+        assert len(data) >= end, data[:100]
+        found.append((data[0], data[2 + extra : end]))
+        data = data[end:]
+    return found

@@ -161,12 +161,12 @@ class RawSession(MessageSocket[Cancellable]):
     def _pull(self) -> Any:
         ready = self._ready
         if not ready:
-            if self._is_over:
-                raise StopAsyncIteration
-            if self.ws.is_paused:
-                # Within a read it only says so; else it brings more at once.
+            if self.ws.is_paused and not self._is_over:
+                # Within a read it only says so; else it brings more at once, or the end.
                 self._go_on()
             if not ready:
+                if self._is_over:
+                    raise StopAsyncIteration
                 return PENDING
         return ready.popleft()
 

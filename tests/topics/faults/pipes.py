@@ -76,6 +76,7 @@ class Http2:
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(validate_outbound_headers=False))
         self._h2.initiate_connection()
         self._received = b""
+        self._ended = False
 
     async def ask(self, method: str, target: str, fields: Fields, body: bytes | None = b"") -> None:
         """body: None: more is sent later."""
@@ -91,19 +92,18 @@ class Http2:
 
     async def receive(self) -> bytes:
         while not self._received:
+            if self._ended:
+                raise EOFError
             data = await self._reader.read(65536)
             if not data:
                 raise EOFError
-            ended = False
             for event in self._h2.receive_data(data):
-                ended = self._note(event) or ended
-            if ended and not self._received:
-                raise EOFError
+                self._note(event)
         await _send(self._writer, self._h2.data_to_send())
         received, self._received = self._received, b""
         return received
 
-    def _note(self, event: h2.events.Event) -> bool:
+    def _note(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.ResponseReceived):
             status = dict(event.headers or ()).get(b":status")
             if status != b"200":
@@ -111,7 +111,8 @@ class Http2:
         elif isinstance(event, h2.events.DataReceived):
             self._received += event.data or b""
             self._h2.acknowledge_received_data(event.flow_controlled_length or 0, 1)
-        return isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated))
+        elif isinstance(event, (h2.events.StreamEnded, h2.events.StreamReset, h2.events.ConnectionTerminated)):
+            self._ended = True
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:
