@@ -12,6 +12,7 @@ import json
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,7 +33,7 @@ from tests.hostile.test_http2 import BROKEN
 from tests.protocols.websocket.test_json import VIOLATIONS
 from tests.protocols.websocket.tongues import Protobuf
 from tests.protofile import cases
-from tests.wire import test_http1_refusals, test_http1_requests, test_websocket, test_websocket_text
+from tests.wire import test_http1_refusals, test_http1_requests, websocket_cases, websocket_deflate_cases
 from tests.wire.http2_peer import DATA, GET, HEADERS, POST, PREFACE, SETTINGS, plain
 from tests.wire.http2_peer import frame as http2_frame
 from tests.wire.websocket_peer import deflated
@@ -417,12 +418,12 @@ def trpc_requests() -> Iterator[bytes]:
 
 
 def websocket() -> Iterator[bytes]:
-    rows = [row.wire for row in test_websocket.ROWS if len(row.wire) < LONGEST_BYTES]
-    texts = [
-        websocket_frame(1, text) for text in test_websocket_text.GOOD + [text for text, _ in test_websocket_text.BAD]
-    ]
-    for number, wire in enumerate(rows + texts):
+    plain = [case.wire for case in chain(*websocket_cases.CHAPTERS.values()) if len(case.wire) < LONGEST_BYTES]
+    for number, wire in enumerate(plain):
         yield bytes([number % 4, number % 13, 63]) + wire
+    compressed = [case.wire for case in websocket_deflate_cases.COMPRESSED if len(case.wire) < LONGEST_BYTES]
+    for number, wire in enumerate(compressed):
+        yield bytes([4 + 4 * (number % 3), number % 13, 63]) + wire
     hello = bytes.fromhex("f248cdc9c90700")
     packed = [
         websocket_frame(1, hello, rsv=0x40) + websocket_frame(1, bytes.fromhex("f200110000"), rsv=0x40),
