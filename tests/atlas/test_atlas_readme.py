@@ -23,6 +23,8 @@ SAID = {
     "v1/weather/LON/updates": ['data: {"temperature":', "light rain"],
     "v1/logs/lines": ['{"text":"', "atlas has started"],
     "v1/chain": ['{"service":"A","remaining_s":4.', '{"service":"C","remaining_s":0.'],
+    "api/stock-updates": ["event: stock-update", '"symbol":', "id: "],
+    "api/messages?since=0": ["[]"],
     "v1/files": ['"size":5,"sha256":"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"'],
     "hello.Greeter/SayHelloStream": ["Hey Bob, message 1 of 5", "Hey Bob, message 5 of 5"],
 }
