@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import gc
 import json
 import socket
 from collections.abc import Callable, Iterator
@@ -19,7 +17,8 @@ from tests.live.server import Live, serve, until
 from tests.live.websocket import Client, websocket
 from tests.live.wire import connected
 
-LIBC = ctypes.CDLL(None)
+from .memory import resident_bytes
+
 SUBSCRIPTIONS = 10_000
 LARGE = "x" * 10_000
 MESSAGES = 6_000
@@ -53,15 +52,6 @@ def in_loop(live: Live, work: Any) -> Any:
 async def publish(notes: Topic[Note], numbers: range) -> None:
     for number in numbers:
         await notes.publish(Note(number, LARGE), of="a")
-
-
-def resident_bytes() -> int:
-    gc.collect()
-    # What was freed goes back, or later growth would hide in it.
-    if hasattr(LIBC, "malloc_trim"):
-        LIBC.malloc_trim(0)
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * 4096
 
 
 def test_ten_thousand_subscriptions_on_one_connection() -> None:

@@ -101,6 +101,13 @@ def test_foreign_origins(live: Live, fields: list[tuple[str, str]], status: int)
         assert client2.wait(client2.begin("CONNECT", "/ws", ask)).head[":status"] == str(status)
 
 
+@pytest.mark.parametrize("path", ["/ws", "/echo", "/graphql", "/trpc"])
+def test_no_websocket_at_all_is_for_pages_of_others(live: Live, path: str) -> None:
+    with pytest.raises(Refused) as caught, websocket(live, path, [("origin", "https://evil.example")]):
+        pass
+    assert caught.value.status == 403
+
+
 def test_wrong_and_late_tokens() -> None:
     options = WebSocketOptions(authenticate=authenticate, first_message_s=0.2)
     with serve(app={"websocket": options}) as live:
