@@ -11,6 +11,7 @@ from polywire import App, Service, query
 from polywire.http.exchange import Exchange
 from polywire.protocols.sockets import MOST_CALLS, MessageSocket, SocketCarrier
 from polywire.runtime.health import State
+from polywire.service.options import WebSocketOptions
 from polywire.testing import TestClient
 from polywire.testing.websocket import TestSocket
 
@@ -102,6 +103,25 @@ async def test_who_does_not_is_closed(client: TestClient, sockets: list[Echo]) -
         assert await ws.closed() == (1001, "nothing was heard for too long")
         assert sockets[0].begun[0].was_cancelled
     assert not client.site.runtime.sockets
+
+
+async def test_so_many_beats_may_be_missed_as_is_set() -> None:
+    app = App(Ping(), heartbeat_s=0.02, websocket=WebSocketOptions(missed_beats=6))
+    sockets: list[Echo] = []
+    async with TestClient(app) as client:
+
+        def endpoint(exchange: Exchange) -> None:
+            sockets.append(Echo(client.site.runtime, exchange))
+            sockets[-1].begin()
+
+        client.site.add_socket("/echo", endpoint)
+        async with client.websocket("/echo") as ws:
+            ws.send("first")
+            assert await ws.receive() == "first"
+            assert await pings(ws, 5) == [b""] * 5
+            assert (await ws.closed())[0] == 1001
+    with pytest.raises(ValueError, match="missed_beats=0"):
+        WebSocketOptions(missed_beats=0)
 
 
 async def test_one_that_is_paused_is_not_taken_for_dead(client: TestClient, sockets: list[Echo]) -> None:

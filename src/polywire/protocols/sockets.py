@@ -18,8 +18,6 @@ MOST_CALLS = 128
 """Under way on one socket; messages that would begin more are refused."""
 TOO_MANY_CALLS = "TOO_MANY_CALLS"
 """The reason of that."""
-_MISSED_BEATS = 3
-"""Halves of the heartbeat in which nothing came, a pong neither, after which a peer counts as lost."""
 
 
 class SocketCarrier:
@@ -69,6 +67,7 @@ class MessageSocket(ABC, Generic[C]):
         self._waiting: asyncio.TimerHandle | None = None
         self._heard = 0
         self._missed = 0
+        self._most_missed = runtime.app.websocket_options.missed_beats
         self._is_held = False
 
     def accept(
@@ -162,7 +161,7 @@ class MessageSocket(ABC, Generic[C]):
             self._missed = 0
             return
         self._missed += 1
-        if self._missed >= _MISSED_BEATS:
+        if self._missed >= self._most_missed:
             self.close(GOING_AWAY, "nothing was heard for too long")
         else:
             self.ws.ping()

@@ -119,6 +119,8 @@ class WebSocketOptions:
     Of all WebSockets of a process, whatever is spoken on them; None: no bound:
     max_per_address: that are open from one IP address, in IPv6 from one /64.
     connects_per_s: that one such address may open, on average, as many at once.
+    missed_beats: halves of `App(heartbeat_s=...)` in which nothing came, a pong neither, after which a peer counts as
+    lost and its socket is closed with 1001.
 
     max_per_principal: sockets of the polywire protocol that are open for one principal, in a process; principals are
     told apart by `==`, so they must be hashable. None: no bound.
@@ -136,10 +138,18 @@ class WebSocketOptions:
     max_per_address: int | None = None
     max_per_principal: int | None = None
     connects_per_s: float | None = None
+    missed_beats: int = 3
     deflate: Deflate = "off"
 
     def __post_init__(self) -> None:
-        for name in ("max_message_bytes", "messages_per_s", "max_calls", "max_per_address", "max_per_principal"):
+        for name in (
+            "max_message_bytes",
+            "messages_per_s",
+            "max_calls",
+            "max_per_address",
+            "max_per_principal",
+            "missed_beats",
+        ):
             value = getattr(self, name)
             if value is not None:
                 _check_at_least(name, value, 1)
