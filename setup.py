@@ -30,6 +30,9 @@ EXTENSIONS = {
     "polywire.codec._parameters": [],
     "polywire.tasks.eager": [],
     "polywire.http._websocket": [],
+    "polywire.server._flow": [],
+    "polywire.runtime._outlet": [],
+    "polywire.topics._delivery": [],
     "polywire.protocols.graphql.execution": [],
 }
 

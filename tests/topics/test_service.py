@@ -226,11 +226,16 @@ async def test_a_method_of_the_users_own_may_return_a_subscription() -> None:
 
     async with TestClient(App(Mine(), topics=[prices])) as client:
         position = str(await prices.publish(Tick(4), symbol="ACME"))
-        for path, id in (("/own", position), ("/plain", None)):
+        for path, has_id in (("/own", True), ("/plain", False)):
             async with aclosing(client.events("GET", path)) as events:
+                id = position if has_id else None
                 await anext(events)
                 got = await anext(events)
                 assert (told(got), got.id) == (("data", {"cents": 4}), id)
+                live = str(await prices.publish(Tick(4), symbol="ACME"))
+                got = await anext(events)
+                assert (told(got), got.id) == (("data", {"cents": 4}), id and live)
+                position = live
 
 
 async def test_from_python_one_subscribes_and_resumes() -> None:

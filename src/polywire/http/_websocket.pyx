@@ -40,7 +40,7 @@ cdef class WebSocket:
     # The code and reason that we have closed it with; None: we have not.
     cdef readonly tuple closing
     cdef readonly object engine
-    cdef object sink, encode, write, on_message, on_closed, __weakref__
+    cdef object sink, encode, on_message, on_closed, __weakref__
     cdef double close_timeout_s
     # It is paused until the peer has taken what is queued.
     cdef bint resumes
@@ -54,7 +54,6 @@ cdef class WebSocket:
     def __init__(self, exchange, limits, on_message, on_closed, int status, block, deflate):
         self.exchange = exchange
         self.sink = exchange.sink
-        self.write = exchange.write
         self.engine = WebSocketEngine(limits.max_message_bytes, deflate=deflate)
         self.encode = self.engine.encode
         self.shares_frames = deflate is None
@@ -86,7 +85,7 @@ cdef class WebSocket:
         """Queue a message; False: above the high-water mark, or closed: await `drained` before more."""
         if self.closing is not None or self.over:
             return False
-        return self.write(self.encode(message))
+        return self.write(<bytes>self.encode(message))
 
     def frame(self, message):
         """The frame of a message, for `send_frame`."""
@@ -97,6 +96,14 @@ cdef class WebSocket:
         if self.closing is not None or self.over:
             return False
         return self.write(frame)
+
+    cdef bint write(self, bytes data) except -1:
+        """What `Exchange.write` does: once for each message its call would show."""
+        self.exchange.sent_body_bytes += len(data)
+        if self.sink.send_data(data):
+            return True
+        self.exchange._blocked = True
+        return False
 
     def ping(self):
         """Ask whether the peer lives: `heard` grows with its answer. Not where it takes nothing in any case."""

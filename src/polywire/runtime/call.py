@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
     from datetime import datetime
 
+    from polywire.runtime._outlet import SharedOutlet
     from polywire.runtime.binding import Binding
     from polywire.schema.types import Method
 
@@ -124,6 +125,8 @@ class Call:
     """Of a field that a service resolves in GraphQL: the message whose field it is, or the list of them."""
     selection: Selection | None = None
     """What the caller selects of the result, over GraphQL; None over other protocols, and where it has no fields."""
+    outlet: SharedOutlet | None = None
+    """Where batches that many streams send alike go straight out, where the protocol has such a way."""
     moved = 0
     """Messages of a stream so far, both ways; counted where it has an idle time-out."""
     still: tuple[int, float]

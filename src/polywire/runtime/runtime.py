@@ -306,7 +306,7 @@ async def _stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]
     items: AsyncIterator[Any] = await call.binding.invoke(call)
     try:
         if isinstance(items, PushStream):
-            await items.push(call, _without_positions(emit), drained)
+            await items.push(call, _without_positions(call, emit), drained)
             return
         async for item in items:
             if not emit(call, item):
@@ -319,7 +319,7 @@ async def _counted_stream(call: Call, emit: Emit, drained: Callable[[], Awaitabl
     items: AsyncIterator[Any] = await call.binding.invoke(call)
     try:
         if isinstance(items, PushStream):
-            await items.push(call, _without_positions(emit), drained)
+            await items.push(call, _without_positions(call, emit), drained)
             return
         async for item in items:
             call.moved += 1
@@ -345,8 +345,9 @@ async def _tracked_stream(call: Call, emit: Emit, drained: Callable[[], Awaitabl
         await _close(items)
 
 
-def _without_positions(emit: Emit) -> Emit:
+def _without_positions(call: Call, emit: Emit) -> Emit:
     """For methods that do not tell them: their items are sent one by one like all others."""
+    call.outlet = None
     return lambda call, item, id=None, /: emit(call, item.value)
 
 

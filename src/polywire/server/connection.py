@@ -16,6 +16,7 @@ from random import uniform
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from polywire.runtime.call import Peer
+from polywire.server._flow import Flow
 from polywire.server.engine import Engine, TunnelEngine
 from polywire.server.hub import Hub
 from polywire.server.lingerer import Lingerer, end_writing
@@ -30,43 +31,31 @@ E = TypeVar("E", bound=Engine)
 
 _INSIST_S = 1.0
 """After the first notice of draining (RFC 9113 §6.8): for peers that do not answer its PING, or have not begun."""
-LONG = 64 * 1024
-"""Engines give long output in pieces: after one of this size it is worth asking for more."""
 
 
-class Driver(asyncio.Protocol, Generic[E]):
+class Driver(Flow, asyncio.Protocol, Generic[E]):
     """Carries bytes between one transport and one engine, and times the peer."""
 
     __slots__ = (
         "_awaited_since",
         "_done_since",
-        "_engine",
-        "_flush_due",
-        "_heard",
         "_hub",
         "_idle_since",
         "_marker",
-        "_peer_done",
-        "_reading",
         "_retires_at",
         "_retiring",
         "_stalled_since",
-        "_transport",
         "_unsent_bytes",
     )
 
     protocol = "http1"
-    _half_closed = False
+    _tunnels = False
+    _transport: asyncio.Transport
+    _engine: E | None
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, engine: E) -> None:
         self._hub = hub
-        self._transport = transport
-        self._engine: E | None = engine
-        self._flush_due = False
-        self._peer_done = False
         self._done_since = 0.0
-        self._reading = True
-        self._heard = False
         self._marker = engine.last_activity_marker
         self._idle_since = hub.now
         self._retires_at = _retirement(hub)
@@ -74,49 +63,13 @@ class Driver(asyncio.Protocol, Generic[E]):
         self._awaited_since: float | None = None
         self._unsent_bytes = 0
         self._stalled_since = hub.now
-        engine.on_output = self._on_output
+        self._begin(transport, engine, hub.queue, self._tunnels)
         hub.add(self)
 
     @property
     def _insist_s(self) -> float:
         """When draining: from the first notice to the second."""
         return _INSIST_S
-
-    # The hot path.
-
-    def data_received(self, data: bytes) -> None:
-        engine = self._engine
-        if engine is None:
-            return
-        self._heard = True
-        engine.receive_data(data)
-        out = engine.data_to_send()
-        if out:
-            self._transport.write(out)
-            if len(out) >= LONG:
-                self._on_output()
-        if engine.want_close or engine.want_read != self._reading:
-            self._settle(engine)
-
-    def _on_output(self) -> None:
-        if not self._flush_due:
-            self._flush_due = True
-            self._hub.flush_soon(self)
-
-    def flush(self) -> None:
-        """Write what the engine has to send, then do as it wants."""
-        self._flush_due = False
-        engine = self._engine
-        if engine is None:
-            return
-        out = engine.data_to_send()
-        if out:
-            self._transport.write(out)
-            if len(out) >= LONG:
-                # The rest in a turn of its own: a stream fills up what its peer takes, for as long as that has credit.
-                self._on_output()
-        if engine.want_close or self._peer_done or engine.want_read != self._reading:
-            self._settle(engine)
 
     # What happens rarely.
 
@@ -269,27 +222,10 @@ class Driver(asyncio.Protocol, Generic[E]):
 class Http1Driver(Driver[TunnelEngine]):
     """Lets an idle connection bring one more request when it drains: HTTP/1.1 has no GOAWAY to send before the end."""
 
-    __slots__ = ("_half_closed",)
+    __slots__ = ()
 
     protocol = "http1"
-
-    def __init__(self, hub: Hub, transport: asyncio.Transport, engine: TunnelEngine) -> None:
-        super().__init__(hub, transport, engine)
-        self._half_closed = False
-
-    def flush(self) -> None:
-        self._flush_due = False
-        engine = self._engine
-        if engine is None:
-            return
-        # Once: the engine gives all that it has, and what it leaves for a turn of its own is to let others come first.
-        out = engine.data_to_send()
-        if out:
-            self._transport.write(out)
-        if engine.want_eof and not self._half_closed:
-            self._half_close(engine)
-        if engine.want_close or self._peer_done or engine.want_read != self._reading:
-            self._settle(engine)
+    _tunnels = True
 
     def _half_close(self, engine: TunnelEngine) -> None:
         """End our direction of a tunnel; TLS has only both."""

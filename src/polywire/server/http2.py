@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from polywire.server.connection import LONG, Driver
+from polywire.server.connection import Driver
 from polywire.server.engine import TimedEngine
 from polywire.server.hub import Hub
 
@@ -24,20 +24,10 @@ class Http2Driver(Driver[TimedEngine]):
         self._pinged_at: float | None = None
 
     def data_received(self, data: bytes) -> None:
-        # The base class's, written out: a call of super() for every read shows in the profile.
         engine = self._engine
-        if engine is None:
-            return
-        self._heard = True
-        engine.now = self._hub.now
-        engine.receive_data(data)
-        out = engine.data_to_send()
-        if out:
-            self._transport.write(out)
-            if len(out) >= LONG:
-                self._on_output()
-        if engine.want_close or engine.want_read != self._reading:
-            self._settle(engine)
+        if engine is not None:
+            engine.now = self._hub.now
+            super().data_received(data)
 
     def tick(self, now: float) -> None:
         engine = self._engine

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Protocol
 
 from polywire.runtime.call import Peer
+from polywire.server._flow import FlushQueue
 from polywire.server.settings import ServerSettings
 from polywire.server.trust import Policy
 from polywire.wire.headers import CommonHeaders, HeaderBlock
 
 logger = logging.getLogger("polywire.server")
-
-_TURN_S = 0.001
 
 
 class Watched(Protocol):
@@ -36,16 +34,6 @@ class Watched(Protocol):
         """End at once."""
 
 
-class Flushed(Protocol):
-    """Something that has bytes to write."""
-
-    def flush(self) -> None:
-        """Write some of them; ask for another turn where there are more."""
-
-    def abort(self) -> None:
-        """End at once."""
-
-
 class Hub:
     """Shared by all connections of a server, and the set of them.
 
@@ -57,8 +45,6 @@ class Hub:
 
     __slots__ = (
         "_date_second",
-        "_due",
-        "_flushing",
         "_ticker",
         "_watched",
         "clock",
@@ -69,6 +55,7 @@ class Hub:
         "on_refused",
         "on_request",
         "policy",
+        "queue",
         "settings",
         "wall",
     )
@@ -94,8 +81,8 @@ class Hub:
         self.common = CommonHeaders()
         self.draining_since: float | None = None
         self._watched: set[Watched] = set()
-        self._due: deque[Flushed] = deque()
-        self._flushing = False
+        self.queue = FlushQueue(loop, clock)
+        """Connections that have something to write."""
         self._date_second = -1
         self._ticker: asyncio.TimerHandle | None = None
         self._renew_date()
@@ -108,35 +95,6 @@ class Hub:
 
     def discard(self, watched: Watched) -> None:
         self._watched.discard(watched)
-
-    def flush_soon(self, driver: Flushed) -> None:
-        """Flush a driver in the next turn of the loop, or in a later one where many have something to write."""
-        self._due.append(driver)
-        if not self._flushing:
-            self._flushing = True
-            self.loop.call_soon(self._flush_due)
-
-    def _flush_due(self) -> None:
-        """Flush for a millisecond, then let the loop look at its sockets.
-
-        Streams make their next messages while the last ones are written, and each connection could go on with that for
-        as long as its peer reads: without a bound to a turn, a cancellation or another caller's request would wait.
-        """
-        due = self._due
-        until = self.clock() + _TURN_S
-        while due:
-            driver = due.popleft()
-            try:
-                driver.flush()
-            except Exception:
-                logger.exception("a connection failed while it was written to; it is aborted")
-                driver.abort()
-            if self.clock() >= until:
-                break
-        if due:
-            self.loop.call_soon(self._flush_due)
-        else:
-            self._flushing = False
 
     def count_by_protocol(self) -> dict[str, int]:
         """Open connections: `http1`, `http2`, and `new` for those that have not said yet."""

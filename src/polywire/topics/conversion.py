@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from polywire.runtime._outlet import SharedBatch
 from polywire.schema.message import MessageMeta
 from polywire.shared import Shared
 from polywire.topics.broker import Lost, Position, Publication, What
@@ -27,14 +28,17 @@ class Conversion:
         self._decode = decode
         self._decode_member = decode_member
         self._resumable = resumable
-        self._batch: Sequence[Publication] | None = None
-        self._items: list[tuple[Shared, str | None]] = []
+        self.batch: Sequence[Publication] | None = None
+        self.shared: SharedBatch | None = None
+        """The events of `batch`."""
 
     def items(self, batch: Sequence[Publication]) -> list[tuple[Shared, str | None]]:
-        if batch is not self._batch:
-            self._items = [(Shared(self.event(one)), one.id if self._resumable else None) for one in batch]
-            self._batch = batch
-        return self._items
+        return [(Shared(self.event(one)), one.id if self._resumable else None) for one in batch]
+
+    def convert(self, batch: Sequence[Publication]) -> SharedBatch:
+        self.shared = SharedBatch(self.items(batch))
+        self.batch = batch
+        return self.shared
 
     def event(self, one: Publication) -> Any:
         if one.what is What.MESSAGE:

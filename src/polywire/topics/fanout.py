@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Final, Protocol
 
@@ -18,14 +18,14 @@ _BETWEEN_LOOKS: Final = 32
 
 
 class Receiver(Protocol):
-    def take(self, batch: Sequence[Publication], /) -> None:
+    def take(self, batch: tuple[Publication, ...], /) -> None:
         """Deliver what of the batch is new to this one."""
 
 
 class Source(Protocol):
     """A topic with news."""
 
-    def begin_pass(self) -> tuple[Sequence[Publication], Iterator[Receiver]]:
+    def begin_pass(self) -> tuple[tuple[Publication, ...], Iterator[Receiver]]:
         """Everything that is to be told now, and to whom."""
 
     def end_pass(self) -> bool:
@@ -41,7 +41,7 @@ class Fanout:
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self._clock = clock
         self._waiting: deque[Source] = deque()
-        self._batch: Sequence[Publication] = ()
+        self._batch: tuple[Publication, ...] = ()
         self._receivers: Iterator[Receiver] | None = None
         self._handle: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

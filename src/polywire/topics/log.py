@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
+from polywire.topics._delivery import Listener as Listener
+from polywire.topics._delivery import PatternListener as PatternListener
 from polywire.topics.broker import Deliver, History, Lost, Page, Position, Publication, What
 from polywire.topics.fanout import Fanout, Receiver
 
@@ -122,7 +124,7 @@ class Log:
 
     # As a source of the fan-out
 
-    def begin_pass(self) -> tuple[Sequence[Publication], Iterator[Receiver]]:
+    def begin_pass(self) -> tuple[tuple[Publication, ...], Iterator[Receiver]]:
         batch = tuple(self._pending)
         self._pending.clear()
         self._pending_bytes = 0
@@ -166,39 +168,6 @@ class Log:
         listener = Listener(deliver, self.order)
         self.listeners[listener] = None
         return LogSubscription(self, listener, Position(self.epoch, self.offset - len(backlog)), lost, backlog)
-
-
-class Listener:
-    """One subscriber, and how far it has been told."""
-
-    __slots__ = ("deliver", "order")
-
-    def __init__(self, deliver: Deliver, order: int) -> None:
-        self.deliver: Deliver | None = deliver
-        """None once it has closed."""
-        self.order = order
-
-    def take(self, batch: Sequence[Publication], /) -> None:
-        deliver = self.deliver
-        newest = batch[-1].order
-        order = self.order
-        if deliver is None or newest <= order:
-            return
-        self.order = newest
-        if batch[0].order <= order:
-            # It came in between, and the first ones were in its backlog.
-            batch = tuple(one for one in batch if one.order > order)
-        deliver(batch)
-
-
-class PatternListener(Listener):
-    """One subscriber of many topics: it has no place in any of them."""
-
-    __slots__ = ()
-
-    def take(self, batch: Sequence[Publication], /) -> None:
-        if self.deliver is not None:
-            self.deliver(batch)
 
 
 class PatternGroup:

@@ -11,7 +11,8 @@ from polywire.errors import RpcError, Unavailable
 from polywire.runtime.push import PushStream
 from polywire.service.tracked import Tracked
 from polywire.shared import Shared
-from polywire.topics.broker import Publication, Subscription
+from polywire.topics._delivery import Delivery
+from polywire.topics.broker import Subscription
 from polywire.topics.events import GapReason
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Item = tuple[Shared, str | None]
 """An event and the position to resume from; None: there is none."""
 
 
-class TopicStream(PushStream, Generic[T]):
+class TopicStream(Delivery, PushStream, Generic[T]):
     """The events of one subscription: an async iterator, to be closed (`aclose`) by whoever does not take them all.
 
     What comes while the subscriber does not take it is queued, boundedly: see `Topic`. Raises Unavailable
@@ -54,13 +55,9 @@ class TopicStream(PushStream, Generic[T]):
         self._dropped = False
         """Something of the queue was, and the subscriber has not been told yet."""
         self._last = ""
-        """The position of the last one that was taken."""
         self._news: asyncio.Future[None] | None = None
         self._error: RpcError | None = None
         self._failure: Exception | None = None
-        self._emit: Emit | None = None
-        """While events may go straight out."""
-        self._call: Call | None = None
         self._closed = False
 
     # Opening and closing
@@ -88,17 +85,16 @@ class TopicStream(PushStream, Generic[T]):
             await subscription.close()
         self._wake()
 
-    # Delivery, called by the broker
+    # Delivery
 
-    def deliver(self, batch: Sequence[Publication]) -> None:
-        emit = self._emit
-        items = self._conversion.items(batch)
+    def _deliver_each(self, items: list[Item]) -> None:
+        """Those that cannot go out all together."""
+        emit: Emit | None = self._emit
         if emit is None:
             self._enqueue(items)
             self._wake()
             return
-        call = self._call
-        assert call is not None
+        call: Call = self._call
         sent = 0
         try:
             for item, id in items:
@@ -200,6 +196,7 @@ class TopicStream(PushStream, Generic[T]):
 
     async def push(self, call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:
         self._call = call
+        self._outlet = call.outlet
         try:
             if self._subscription is None:
                 await self._open()
@@ -218,5 +215,5 @@ class TopicStream(PushStream, Generic[T]):
                 if self._failure is None:
                     await drained()
         finally:
-            self._call = None
+            self._call = self._outlet = None
             await self.aclose()

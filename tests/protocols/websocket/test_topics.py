@@ -10,6 +10,7 @@ import pytest
 from polywire import App, History, Int32, Message, Topic
 from polywire.protocols.websocket.json_framing import JsonFraming
 from polywire.testing import TestClient
+from polywire.testing.memory import MemorySink
 from tests.protocols.websocket.desk import Desk
 from tests.protocols.websocket.tongues import TONGUES, MessagePack, Protobuf, Tongue
 from tests.protocols.websocket.turns import turns
@@ -79,6 +80,37 @@ async def test_a_frame_is_made_once_for_all_that_are_alike(monkeypatch: pytest.M
         assert [item["id"] for item in items] == [1, 1, 1, 1, 1, 2, 1, 1]
         assert [item["message"]["data"] for item in items] == [{"cents": 3}] * 8
         assert made == [1, 2]
+
+
+async def test_what_is_published_in_one_turn_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[bytes] = []
+    original = MemorySink.send_data
+
+    def noted(self: MemorySink, data: bytes) -> bool:
+        writes.append(data)
+        return original(self, data)
+
+    prices, app = make()
+    async with TestClient(app) as client, client.websocket("/ws") as ws, client.websocket("/ws") as poor:
+        for peer, credit in ((ws, 100), (poor, 13)):
+            await peer.receive_json()
+            peer.send_json(subscribe(credit=credit))
+            await peer.receive_json()
+        monkeypatch.setattr(MemorySink, "send_data", noted)
+        for first in (0, 10):
+            for cents in range(first, first + 10):
+                await prices.publish(Tick(cents), symbol="ACME")
+            await turns()
+        whole = [await ws.receive_json() for _ in range(20)]
+        assert [item["message"]["data"]["cents"] for item in whole] == [*range(20)]
+        assert [item["position"] for item in whole] == [item["message"]["position"] for item in whole]
+        # The other one has credit for the greeting, ten and two more: these go one by one, and so does what has waited.
+        some = [await poor.receive_json() for _ in range(12)]
+        assert [item["message"]["data"]["cents"] for item in some] == [*range(12)]
+        assert [data.count(b'"type":"next"') for data in writes] == [10, 10, 10, 1, 1]
+        poor.send_json({"type": "credit", "id": 1, "count": 100})
+        rest = [await poor.receive_json() for _ in range(8)]
+        assert [item["message"]["data"]["cents"] for item in rest] == [*range(12, 20)]
 
 
 async def test_who_gives_no_credit_is_cut_off_with_a_word() -> None:

@@ -22,11 +22,11 @@ from polywire.protocols.rest.lines import LineSplitter
 from polywire.protocols.rest.negotiation import EVENT_STREAM, NDJSON, accepted_stream, is_ndjson
 from polywire.protocols.rest.route import RestRoute
 from polywire.protocols.streams import MessageReader, Outgoing
+from polywire.runtime._outlet import ExchangeOutlet, SharedBatch
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
 from polywire.runtime.runtime import Runtime
 from polywire.schema.types import Method, Route
-from polywire.shared import Shared
 from polywire.wire import sse
 from polywire.wire.headers import HeaderBlock
 
@@ -96,6 +96,9 @@ class ServerStreamRoute(RestRoute):
         form = accepted_stream(exchange.headers.get("accept") or "*/*") or NDJSON
         call.state = streaming = Streaming(exchange, self._status, form, self._runtime.app.sse_retry_s)
         call.send_head = streaming.start
+        if form == EVENT_STREAM:
+            call.outlet = streaming.outlet = ExchangeOutlet(exchange, self._events)
+            streaming.outlet_key = self._event_key
         self._runtime.dispatch_stream(call, self._emit, streaming.drained, self._done)
         if call.answered:
             return
@@ -111,20 +114,16 @@ class ServerStreamRoute(RestRoute):
 
     def _send(self, call: Call, item: Any, id: str | None = None, /) -> bool:
         streaming: Streaming = call.state
-        if type(item) is Shared and streaming.form == EVENT_STREAM:
-            # The whole event: its position is the same for everybody, too.
-            event = item.encoded(self._event_key, lambda _: sse.event(self._encode(item), name=self._event, id=id))
-            if not streaming.started:
-                streaming.start(call)
-            streaming.silent = False
-            return streaming.exchange.write(event)
         value = self._encode(item)
         if not streaming.started:
             streaming.start(call)
-        streaming.silent = False
         if streaming.form == EVENT_STREAM:
             return streaming.exchange.write(sse.event(value, name=self._event, id=id))
         return streaming.exchange.write(value + b"\n")
+
+    def _events(self, batch: SharedBatch) -> bytes:
+        """The same for every reader, positions and all."""
+        return b"".join(sse.event(self._encode(item), name=self._event, id=id) for item, id in batch.items)
 
     def _answer(self, call: Call, value: Any, error: RpcError | None) -> None:
         """The end of the stream, or its error."""
@@ -143,16 +142,19 @@ class ServerStreamRoute(RestRoute):
 
 
 class Streaming(Outgoing):
-    """A stream over REST on its way, and whether it has been silent since it was last looked at."""
+    """A stream over REST on its way, and whether anything was sent since it was last looked at."""
 
-    __slots__ = ("_retry_s", "_status", "form", "silent")
+    __slots__ = ("_heard_bytes", "_retry_s", "_status", "form", "outlet", "outlet_key")
 
     def __init__(self, exchange: Exchange, status: int, form: str, retry_s: float | None) -> None:
         super().__init__(exchange)
         self._status = status
         self._retry_s = retry_s
         self.form = form
-        self.silent = False
+        self._heard_bytes = -1
+        """What had been sent at the last beat."""
+        self.outlet: ExchangeOutlet | None = None
+        self.outlet_key: Any = None
 
     def start(self, call: Call) -> None:
         """Send the head, the first time."""
@@ -162,13 +164,15 @@ class Streaming(Outgoing):
             if self.form == EVENT_STREAM and self._retry_s is not None:
                 # Those whom one server loses at once should not come back at once.
                 self.exchange.write(sse.retry(self._retry_s * uniform(0.5, 1.5)))  # noqa: S311 -- no secret
+            if self.outlet is not None:
+                self.outlet.key = self.outlet_key
 
     def beat(self, call: Call) -> None:
         """Send a comment where nothing else was sent since the last beat; not to one who takes nothing."""
-        if self.silent and not self.exchange.is_blocked:
+        if self._heard_bytes == self.exchange.sent_body_bytes and not self.exchange.is_blocked:
             self.start(call)
             self.exchange.write(sse.COMMENT)
-        self.silent = True
+        self._heard_bytes = self.exchange.sent_body_bytes
 
 
 def take_lines(runtime: Runtime, call: Call, exchange: Exchange, limit_bytes: int, decode: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,9 @@ from polywire.protocols.websocket.messages import (
     Welcome,
 )
 from polywire.protocols.websocket.streams import Inbox, Window
+from polywire.runtime._outlet import SharedBatch
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import Metadata, error_pairs
-from polywire.shared import Shared
 
 if TYPE_CHECKING:
     from polywire.protocols.websocket.server import Target, WebSocketServer
@@ -210,7 +211,11 @@ class Session(MessageSocket[Call]):
             return
         self.calls[id] = call
         if target.streams_out:
-            running.window = window = Window(self, credit)
+            running.window = call.outlet = window = Window(self, credit)
+            if self.ws.shares_frames:
+                # One run of frames for all sockets whose clients have given their calls the same id.
+                window.key = (self._framing.name, id)
+                window.encode = partial(self._frames, running)
             self.runtime.dispatch_stream(call, self._emit, window.drained, self._done)
         else:
             self.runtime.dispatch(call, self._done)
@@ -292,12 +297,10 @@ class Session(MessageSocket[Call]):
         if window.is_over:
             return False
         window.credit -= 1
-        if type(item) is Shared and self.ws.shares_frames:
-            # One frame for all sockets whose clients have given their calls the same id.
-            key = (self._framing.name, running.id, id)
-            frame: bytes = item.encoded(key, lambda _: self.ws.frame(self._next_item(running, item, id)))
-            return self.ws.send_frame(frame) and window.credit > 0
         return self.ws.send(self._next_item(running, item, id)) and window.credit > 0
+
+    def _frames(self, running: Running, batch: SharedBatch) -> bytes:
+        return b"".join(self.ws.frame(self._next_item(running, item, id)) for item, id in batch.items)
 
     def _next_item(self, running: Running, item: Any, id: str | None) -> str | bytes:
         return self._framing.next(running.id, running.encode(item), id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from polywire.errors import Cancelled, MalformedInput, ResourceExhausted, RpcError
 from polywire.protocols.websocket.messages import INBOX, MOST_CREDIT
+from polywire.runtime._outlet import SharedOutlet
 from polywire.runtime.call import Call
 from polywire.tasks.eager import PENDING, Feed, Waiter
 
@@ -19,17 +20,19 @@ CREDIT_EXCEEDED = "CREDIT_EXCEEDED"
 """The reason of RESOURCE_EXHAUSTED where a client sends items that it has no credit for."""
 
 
-class Window:
-    """How many items of a call's answer may be sent yet."""
+class Window(SharedOutlet):
+    """How many items of a call's answer may be sent yet, and the way of those that many sockets are sent alike.
 
-    __slots__ = ("_session", "_waiter", "credit", "is_over")
+    `is_over`: the call has been answered. A handler that does not stop sends to nobody, for its id may be another's.
+    """
+
+    __slots__ = ("_session", "_waiter")
 
     def __init__(self, session: Session, credit: int) -> None:
         self._session = session
         self._waiter: Waiter | None = None
         self.credit = credit
-        self.is_over = False
-        """The call has been answered: a handler that does not stop sends to nobody, for its id may be another's."""
+        self.write = session.ws.send_frame
 
     def add(self, count: int) -> None:
         self.credit = min(self.credit + count, MOST_CREDIT)

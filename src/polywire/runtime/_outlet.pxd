@@ -1,0 +1,20 @@
+cdef class SharedBatch:
+    cdef readonly list items
+    cdef readonly Py_ssize_t count
+    cdef readonly object last_id
+    cdef dict encodings
+
+    cdef bytes encoded(self, object key, object encode)
+
+
+cdef class SharedOutlet:
+    cdef public object key, encode, write
+    cdef public Py_ssize_t credit
+    cdef public bint is_over
+
+    cpdef object send(self, SharedBatch batch)
+    cdef bint put(self, bytes data) except -1
+
+
+cdef class ExchangeOutlet(SharedOutlet):
+    cdef object exchange, sink

@@ -1,0 +1,25 @@
+from collections.abc import Sequence
+from typing import Any
+
+from polywire.runtime._outlet import SharedOutlet
+from polywire.topics.broker import Deliver, Publication
+
+class Listener:
+    """One subscriber, and how far it has been told."""
+
+    deliver: Deliver | None
+    order: int
+    def __init__(self, deliver: Deliver, order: int) -> None: ...
+    def take(self, batch: tuple[Publication, ...], /) -> None: ...
+
+class PatternListener(Listener):
+    """One subscriber of many topics: it has no place in any of them."""
+
+class Delivery:
+    _emit: Any
+    _outlet: SharedOutlet | None
+    _call: Any
+    _conversion: Any
+    _last: str
+    def deliver(self, batch: Sequence[Publication]) -> None:
+        """Called by the broker."""
