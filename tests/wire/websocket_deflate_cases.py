@@ -33,7 +33,11 @@ HANDSHAKES = [
             (f"{NAME}; client_no_context_takeover; client_max_window_bits", False, _NONE_KEPT),
             (f"{NAME}; client_max_window_bits=9", False, f"{_NONE_KEPT}; client_max_window_bits=9"),
             (f"{NAME}; server_max_window_bits=9", False, f"{_NONE_KEPT}; server_max_window_bits=9"),
-            (f"{NAME}; server_max_window_bits=15; server_no_context_takeover", False, _NONE_KEPT),
+            (
+                f"{NAME}; server_max_window_bits=15; server_no_context_takeover",
+                False,
+                f"{_NONE_KEPT}; server_max_window_bits=15",
+            ),
             (f"{NAME}; server_max_window_bits=8, {NAME}", False, _NONE_KEPT),
             (f"{NAME}; server_max_window_bits=8", False, None),
             ("x-webkit-deflate-frame", False, None),

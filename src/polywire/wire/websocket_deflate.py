@@ -79,7 +79,8 @@ def _agree(offered: dict[str, str | None], keep_context: bool) -> tuple[str, Def
         said.append("server_no_context_takeover")
     if not peer_keeps:
         said.append("client_no_context_takeover")
-    if own_bits < WIDEST_BITS:
+    # An offer that has it is accepted by saying it too (§7.1.2.1).
+    if own_bits < WIDEST_BITS or "server_max_window_bits" in offered:
         said.append(f"server_max_window_bits={own_bits}")
     if "client_max_window_bits" in offered and peer_bits < WIDEST_BITS:
         said.append(f"client_max_window_bits={peer_bits}")
