@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -106,6 +107,31 @@ def test_closing_ends_the_timer(loop: FakeLoop) -> None:
     ((_, _, handle),) = loop.timers
     hearts.close()
     assert handle.cancelled
+
+
+def test_many_are_called_back_little_by_little_and_each_once(loop: FakeLoop) -> None:
+    hearts = heartbeats(loop)
+    beats: list[int] = []
+    calls = [partial(beats.append, number) for number in range(150)]
+    for call in calls:
+        hearts.add(call)
+    sizes = []
+    loop.pass_time()
+    hearts.discard(calls[(set(range(150)) - set(beats)).pop()])  # one that waits for its turn and will not have it
+    while True:
+        sizes.append(len(beats))
+        later = [timer for timer in loop.timers if timer[0] < 5.0]
+        if not later:
+            break
+        loop.timers.remove(later[0])
+        later[0][1]()
+    assert (sizes[0], sizes[-1]) == (64, 149)
+    assert len(sizes) == 3
+    assert len(set(beats)) == len(beats) == 149
+    assert [delay for delay, *_ in loop.timers] == [5.0]
+    loop.pass_time()
+    hearts.close()
+    assert all(handle.cancelled for *_, handle in loop.timers)
 
 
 async def test_in_a_real_loop() -> None:

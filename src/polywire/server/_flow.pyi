@@ -27,8 +27,16 @@ class Flow:
     _reading: bool
     _peer_done: bool
     _half_closed: bool
-    def _begin(self, transport: asyncio.Transport, engine: Any, queue: FlushQueue, tunnels: bool) -> None: ...
+    _marker: int
+    _unsent_bytes: int
+    _idle_since: float
+    _stalled_since: float
+    _retires_at: float
+    _awaited_since: float | None
+    def _begin(self, hub: Any, transport: asyncio.Transport, engine: Any, retires_at: float, tunnels: bool) -> None: ...
     def data_received(self, data: bytes) -> None: ...
     def _on_output(self) -> None: ...
     def flush(self) -> None:
         """Write what the engine has to send, then do as it wants."""
+    def tick(self, now: float) -> None:
+        """Look at the time-outs; `now` in monotonic seconds."""

@@ -77,15 +77,24 @@ cdef class Flow:
     cdef public bint _reading
     # The peer sends nothing more, and we do not.
     cdef public bint _peer_done, _half_closed
+    # What was seen at the last tick, and since when it has been so; see `server.connection`.
+    cdef public long long _marker, _unsent_bytes
+    cdef public double _idle_since, _stalled_since, _retires_at
+    cdef public object _awaited_since
+    cdef object hub
     # The engine is HTTP/1.1's, which may leave the connection to a tunnel that either side ends by itself.
     cdef bint tunnels
 
-    def _begin(self, transport, engine, FlushQueue queue not None, bint tunnels):
+    def _begin(self, hub, transport, engine, double retires_at, bint tunnels):
+        self.hub = hub
         self.tunnels = tunnels
+        self._marker = engine.last_activity_marker
+        self._idle_since = self._stalled_since = hub.now
+        self._retires_at = retires_at
         self._transport = transport
         self._engine = engine
         self._reading = True
-        self.queue = queue
+        self.queue = hub.queue
         engine.on_output = self._on_output
 
     def data_received(self, data):
@@ -126,3 +135,27 @@ cdef class Flow:
             self._half_close(engine)
         if engine.want_close or self._peer_done or <bint>engine.want_read != self._reading:
             self._settle(engine)
+
+    def tick(self, double now):
+        """Look at the time-outs. With HTTP/1.1 there is nearly always nothing to time, and only marks are renewed."""
+        cdef object engine = self._engine
+        if engine is None:
+            return
+        if (
+            self.tunnels
+            and self._reading
+            and not self._peer_done
+            and not self._unsent_bytes
+            and self._awaited_since is None
+            and now < self._retires_at
+            and self.hub.draining_since is None
+            and engine.open_requests
+            and not engine.awaiting_head
+            and not engine.awaiting_body
+            and not self._transport.get_write_buffer_size()
+        ):
+            self._heard = False
+            self._stalled_since = self._idle_since = now
+            self._marker = engine.last_activity_marker
+            return
+        self._look(now)

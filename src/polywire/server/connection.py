@@ -37,15 +37,9 @@ class Driver(Flow, asyncio.Protocol, Generic[E]):
     """Carries bytes between one transport and one engine, and times the peer."""
 
     __slots__ = (
-        "_awaited_since",
         "_done_since",
         "_hub",
-        "_idle_since",
-        "_marker",
-        "_retires_at",
         "_retiring",
-        "_stalled_since",
-        "_unsent_bytes",
     )
 
     protocol = "http1"
@@ -56,14 +50,8 @@ class Driver(Flow, asyncio.Protocol, Generic[E]):
     def __init__(self, hub: Hub, transport: asyncio.Transport, engine: E) -> None:
         self._hub = hub
         self._done_since = 0.0
-        self._marker = engine.last_activity_marker
-        self._idle_since = hub.now
-        self._retires_at = _retirement(hub)
         self._retiring = False
-        self._awaited_since: float | None = None
-        self._unsent_bytes = 0
-        self._stalled_since = hub.now
-        self._begin(transport, engine, hub.queue, self._tunnels)
+        self._begin(hub, transport, engine, _retirement(hub), self._tunnels)
         hub.add(self)
 
     @property
@@ -129,7 +117,8 @@ class Driver(Flow, asyncio.Protocol, Generic[E]):
 
     # Time.
 
-    def tick(self, now: float) -> None:
+    def _look(self, now: float) -> None:
+        """What `tick` does where something may have to be timed."""
         engine = self._engine
         if engine is None:
             return
