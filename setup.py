@@ -30,6 +30,7 @@ EXTENSIONS = {
     "polywire.codec._parameters": [],
     "polywire.tasks.eager": [],
     "polywire.http._websocket": [],
+    "polywire.protocols._raw_socket": [],
     "polywire.server._flow": [],
     "polywire.runtime._outlet": [],
     "polywire.topics._delivery": [],

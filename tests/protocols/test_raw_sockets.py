@@ -354,7 +354,7 @@ async def test_a_slow_handler_is_not_flooded(app: App, version: str) -> None:
         for number in range(2000):
             ws.send(f"{number:0>500}")
         [session] = list(client.site.runtime.sockets)
-        assert 0 < len(session._ready) <= 200  # type: ignore[attr-defined]
+        assert 0 < len(session.mailbox) <= 200  # type: ignore[attr-defined]
         go.set()
         assert [await ws.receive() for _ in range(2000)] == [f"{number:0>6}" for number in range(2000)]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Generator, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 from polywire.errors import Code
@@ -20,12 +19,13 @@ from polywire.http.websocket import (
     offered_subprotocols,
 )
 from polywire.http.websocket import WebSocket as Wire
+from polywire.protocols._raw_socket import RawSocket
 from polywire.protocols.sockets import Cancellable, MessageSocket
 from polywire.runtime.call import Peer
 from polywire.runtime.metadata import Metadata
 from polywire.runtime.runtime import Runtime
 from polywire.service.app import SocketRoute
-from polywire.tasks.eager import CURRENT_CALL, PENDING, Feed, Waiter
+from polywire.tasks.eager import CURRENT_CALL, Mailbox
 from polywire.wire.headers import HeaderBlock
 
 logger = logging.getLogger("polywire")
@@ -35,18 +35,19 @@ _MOST_QUEUED: Final = 32
 _TEXT: Final = HeaderBlock([("content-type", "text/plain; charset=utf-8")])
 
 
-class WebSocket:
+class WebSocket(RawSocket):
     """One peer of an endpoint of `@app.websocket(...)`; `async for message in ws` gives what it sends, text or bytes.
 
     The iteration ends when the socket is closed, by either side, after what came before. A handler that has not ended
     `grace_s` later is cancelled. In one loop, never from other threads; one task at a time receives, any number send.
     """
 
-    __slots__ = ("_session", "metadata", "parameters", "path", "peer", "query", "request_id", "subprotocol")
+    _session: RawSession
+    __slots__ = ("metadata", "parameters", "path", "peer", "query", "request_id", "subprotocol")
 
     def __init__(self, session: RawSession, subprotocol: str | None, parameters: Mapping[str, str]) -> None:
         exchange = session.exchange
-        self._session = session
+        self._begin(session, session.ws, session.mailbox)
         self.subprotocol = subprotocol
         """What was agreed to speak, of those that the endpoint has; None: it has none."""
         self.parameters = parameters
@@ -60,29 +61,12 @@ class WebSocket:
         self.request_id = exchange.request_id
         """The same that the access log tells."""
 
-    def __aiter__(self) -> WebSocket:
-        return self
-
-    def __anext__(self) -> Awaitable[str | bytes]:
-        feed: Feed = self._session.feed
-        return feed
-
     async def receive(self) -> str | bytes:
         """The next message. Raises SocketClosed at the end. Cancelled, no message is lost."""
         try:
-            return await self._session.feed  # type: ignore[no-any-return]
+            return await self._session.mailbox  # type: ignore[no-any-return]
         except StopAsyncIteration:
             raise self._session.closed_error() from None
-
-    def send(self, message: str | bytes) -> Awaitable[None]:
-        """Queue a message at once, as text or as bytes; awaited, it waits while the peer takes less than is sent.
-
-        Who never awaits it is not held up, and the queue grows. Awaited, it raises SocketClosed where the socket is
-        closed. Raises TypeError for what is neither text nor bytes. Cancelled, the message goes out all the same.
-        """
-        if self._session.ws.send(message):
-            return _SENT
-        return self._session.drained()
 
     def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Begin the closing handshake: what is queued still goes out, and nothing more comes than what is here.
@@ -97,17 +81,6 @@ class WebSocket:
     def closed(self) -> tuple[int, str] | None:
         """The code and reason with which it ended; None: it is open, or closing."""
         return self._session.outcome
-
-
-class _Sent:
-    """Awaits nothing."""
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        return _NOTHING  # type: ignore[return-value]
-
-
-_NOTHING: Final = iter(())
-_SENT: Final = _Sent()
 
 
 class RawEndpoint:
@@ -140,54 +113,27 @@ class RawSession(MessageSocket[Cancellable]):
         super().__init__(endpoint.runtime, exchange)
         self.outcome: tuple[int, str] | None = None
         self._endpoint = endpoint
-        self._ready: deque[str | bytes] = deque()
-        self._is_over = False
-        """No message comes any more."""
         self._grace: asyncio.TimerHandle | None = None
-        self._waiter: Waiter | None = None
-        self.feed: Any = Feed(self._pull, self._news)
+        loop, most_bytes = asyncio.get_running_loop(), endpoint.limits.max_message_bytes
+        self.mailbox = Mailbox(loop, _MOST_QUEUED, most_bytes, self._go_on)
 
     def begin(self, subprotocol: str | None) -> None:
         route = self._endpoint.route
         if not self.accept(subprotocol, limits=self._endpoint.limits):
             return
-        self.ws.on_messages = self._messages
+        self.ws.on_messages = self.mailbox.receive
         parameters = dict(zip(route.parameters, self.exchange.variables, strict=True)) if route.parameters else {}
         ws = WebSocket(self, subprotocol, parameters)
         self.runtime.begin(_handle(route.handler(ws)), self, self._finish)
 
     # Towards the handler
 
-    def _pull(self) -> Any:
-        ready = self._ready
-        if not ready:
-            if self.ws.is_paused and not self._is_over:
-                # Within a read it only says so; else it brings more at once, or the end.
-                self._go_on()
-            if not ready:
-                if self._is_over:
-                    raise StopAsyncIteration
-                return PENDING
-        return ready.popleft()
-
-    def _news(self) -> Waiter:
-        self._waiter = Waiter(asyncio.get_running_loop())
-        return self._waiter
-
-    def _messages(self, ws: Wire, messages: list[str | bytes]) -> None:
-        ready = self._ready
-        ready.extend(messages)
-        if self._waiter is not None:
-            self._waiter.wake()
-        if len(ready) >= _MOST_QUEUED or (ready and sum(map(len, ready)) >= self._endpoint.limits.max_message_bytes):
-            ws.pause()
-        elif ws.is_blocked:
-            ws.pause_until_drained()
-
     def _message(self, ws: Wire, message: str | bytes) -> None:
-        self._messages(ws, [message])
-        if self._ready:
+        mailbox = self.mailbox
+        mailbox.receive(ws, [message])
+        if len(mailbox):
             # A close may come right behind it, after which nothing is answered.
+            mailbox.holds = True
             ws.pause()
 
     def on_text(self, text: str) -> None:
@@ -202,9 +148,7 @@ class RawSession(MessageSocket[Cancellable]):
 
     def stop_receiving(self) -> None:
         """No more comes than what is here, since it closes."""
-        self._is_over = True
-        if self._waiter is not None:
-            self._waiter.wake()
+        self.mailbox.end()
 
     def closed_error(self) -> SocketClosed:
         return SocketClosed(*(self.outcome or self.ws.closing or (ABNORMAL, "")))
@@ -223,18 +167,16 @@ class RawSession(MessageSocket[Cancellable]):
     def _closed(self, ws: Wire, code: int, reason: str) -> None:
         super()._closed(ws, code, reason)
         self.outcome = (code, reason)
-        self._is_over = True
         if self.task is not None:
             self._grace = asyncio.get_running_loop().call_later(self._endpoint.route.grace_s, self.cancel)
-        if self._waiter is not None:
-            self._waiter.wake()
+        self.mailbox.end()
 
     def _finish(self, session: RawSession, value: Any, error: BaseException | None) -> None:
         self.runtime.suspended.discard(self)
         self.task = None
         if self._grace is not None:
             self._grace.cancel()
-        self.feed = _OVER
+        self.mailbox.clear()
         if error is None:
             self.ws.close()
         elif isinstance(error, asyncio.CancelledError):
@@ -243,19 +185,8 @@ class RawSession(MessageSocket[Cancellable]):
             name, request_id = f"the WebSocket endpoint {self._endpoint.route.path}", self.exchange.request_id
             logger.error("%s failed (request %s)", name, request_id, exc_info=error, extra={"request_id": request_id})
             self.ws.close(INTERNAL_ERROR, "internal error")
-        self._is_over = True
-        self._ready.clear()
-
-
-def _end() -> Any:
-    raise StopAsyncIteration
-
-
-def _no_news() -> Any:
-    raise AssertionError("there is nothing to wait for")
-
-
-_OVER: Final = Feed(_end, _no_news)
+        self.mailbox.end()
+        self.mailbox.clear()
 
 
 async def _handle(answer: Awaitable[None]) -> None:

@@ -196,3 +196,133 @@ cdef PySendResult send_feed(object feed, object value, PyObject** result) except
 
 
 set_am_send(Feed, send_feed)
+
+
+@cython.final
+cdef class Mailbox:
+    """Awaited again and again, gives the messages that have come, in order; StopAsyncIteration after the last one.
+
+    most, most_bytes: of messages that wait, after which whoever brings them is paused.
+    more: called without arguments where none is left and somebody was paused: it lets them go on, which may bring some.
+
+    Awaiting it makes no coroutine. One task at a time.
+    """
+
+    cdef public object more
+    # Somebody is paused until there is room.
+    cdef public bint holds
+    # No message comes any more.
+    cdef readonly bint is_over
+    cdef object loop
+    cdef list items
+    cdef Py_ssize_t at, most, most_bytes
+    cdef Waiter waiter
+    cdef bint waiting
+
+    def __cinit__(self, loop, Py_ssize_t most, Py_ssize_t most_bytes, more):
+        self.loop = loop
+        self.most = most
+        self.most_bytes = most_bytes
+        self.more = more
+
+    def __len__(self):
+        return self.count()
+
+    cdef Py_ssize_t count(self):
+        return 0 if self.items is None else len(self.items) - self.at
+
+    def receive(self, source, list messages not None):
+        """Take messages, and the list itself, and wake who waits. source: what they came on, a `http.WebSocket`."""
+        cdef Py_ssize_t left
+        if messages:
+            self.items = messages if self.items is None else self.items[self.at:] + messages
+            self.at = 0
+            self.wake()
+        left = self.count()
+        if left >= self.most or (left and self.size() >= self.most_bytes):
+            self.holds = True
+            source.pause()
+        elif source.is_blocked:
+            source.pause_until_drained()
+
+    cdef Py_ssize_t size(self) except -1:
+        cdef Py_ssize_t total = 0
+        for place in range(self.at, len(self.items)):
+            total += len(self.items[place])
+        return total
+
+    def end(self):
+        """No more comes than what is here."""
+        self.is_over = True
+        self.wake()
+
+    def clear(self):
+        """Forget what is here, and who brought it."""
+        self.items = None
+        self.more = None
+
+    cdef int wake(self) except -1:
+        return 0 if self.waiter is None else self.waiter.wake()
+
+    def __await__(self):
+        if self.waiting:
+            raise RuntimeError("another task is waiting for the next message already")
+        return self
+
+    def __iter__(self):
+        return self
+
+    cdef object advance(self):
+        """The next message, or the waiter with `waiting` set."""
+        cdef object item
+        if self.waiting:
+            self.waiting = False
+            self.waiter.state = IDLE
+        if self.items is None and self.holds and not self.is_over and self.more is not None:
+            self.holds = False
+            self.more()
+        if self.items is not None:
+            item = self.items[self.at]
+            self.items[self.at] = None
+            self.at += 1
+            if self.at == len(self.items):
+                self.items = None
+            return item
+        if self.is_over:
+            raise StopAsyncIteration
+        if self.waiter is None:
+            self.waiter = Waiter.__new__(Waiter, self.loop)
+        self.waiter.__await__()
+        self.waiter.state = WAITING
+        self.waiter._asyncio_future_blocking = True
+        self.waiting = True
+        return self.waiter
+
+    def __next__(self):
+        cdef object item = self.advance()
+        if self.waiting:
+            return item
+        raise StopIteration(item)
+
+    def send(self, value):
+        return self.__next__()
+
+    def close(self):
+        if self.waiting:
+            self.waiting = False
+            self.waiter.close()
+
+    def throw(self, kind, value=None, traceback=None):
+        self.close()
+        raise kind if isinstance(kind, BaseException) else (kind() if value is None else value)
+
+
+cdef PySendResult send_mailbox(object mailbox, object value, PyObject** result) except PYGEN_ERROR:
+    """`am_send` of Mailbox, as of Feed."""
+    cdef object item = (<Mailbox>mailbox).advance()
+    Py_INCREF(item)
+    result[0] = <PyObject*>item
+    return PYGEN_NEXT if (<Mailbox>mailbox).waiting else PYGEN_RETURN
+
+
+set_am_send(Mailbox, send_mailbox)
