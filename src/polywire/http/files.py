@@ -26,6 +26,9 @@ _ABSENT = frozenset({errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV,
 _OCTETS: Final = "application/octet-stream"
 _TYPES = mimetypes.MimeTypes()
 """The standard library's own table: the machine's would make answers differ from host to host."""
+# RFC 9239 §6; application/javascript before Python 3.12.
+_TYPES.add_type("text/javascript", ".js")
+_TYPES.add_type("text/javascript", ".mjs")
 _TYPES.add_type("text/markdown", ".md")
 _TYPES.add_type("image/webp", ".webp")
 _TYPES.add_type("image/avif", ".avif")
