@@ -47,9 +47,9 @@ def test_a_batch_is_made_once_for_all_that_are_alike_and_is_one_write() -> None:
 def test_who_has_less_credit_than_there_are_items_is_sent_none_of_them() -> None:
     reader = Reader(credit=2)
     assert reader.send(batch(b"a", b"b", b"c")) is None
-    assert (reader.taken, reader.credit) == ([], 2)
+    assert (reader.taken, reader.credit, reader.moved) == ([], 2, 0)
     assert reader.send(batch(b"a", b"b")) is False
-    assert (reader.taken, reader.credit) == ([b"ab"], 0)
+    assert (reader.taken, reader.credit, reader.moved) == ([b"ab"], 0, 2)
 
 
 def test_who_is_full_has_been_sent_it_and_waits() -> None:

@@ -10,6 +10,7 @@ cdef class SharedBatch:
 cdef class SharedOutlet:
     cdef public object key, encode, write
     cdef public Py_ssize_t credit
+    cdef readonly Py_ssize_t moved
     cdef public bint is_over
 
     cpdef object send(self, SharedBatch batch)

@@ -15,6 +15,7 @@ class SharedOutlet:
     write: Callable[[bytes], bool]
     credit: int
     is_over: bool
+    moved: int
     def send(self, batch: SharedBatch) -> bool | None:
         """Send all of a batch; False: await `drained` before more. None: it could not be sent, and nothing was."""
 

@@ -36,6 +36,7 @@ cdef class SharedOutlet:
     write: takes the bytes; False: above the high-water mark.
     credit: items that may be sent yet; beyond it they are sent one by one, as ever.
     is_over: nothing may be sent any more.
+    moved: items that have gone this way.
     """
 
     cpdef object send(self, SharedBatch batch):
@@ -45,6 +46,7 @@ cdef class SharedOutlet:
             return None
         data = batch.encoded(self.key, self.encode)
         self.credit -= batch.count
+        self.moved += batch.count
         return self.put(data) and self.credit > 0
 
     cdef bint put(self, bytes data) except -1:

@@ -173,7 +173,7 @@ class Runtime:
         self.suspended.add(call)
         idle_s = call.binding.idle_s
         if idle_s is not None:
-            call.still = (call.moved, monotonic())
+            call.still = (_moved(call), monotonic())
             self._arm_idle(call, idle_s)
         elif self._wheel is not None:
             deadline = call.deadline
@@ -189,10 +189,11 @@ class Runtime:
 
     def _stands_still(self, call: Call, idle_s: float) -> bool:
         """Whether no message has gone either way for `idle_s`."""
-        moved, since = call.still
+        before, since = call.still
         now = monotonic()
-        if call.moved != moved:
-            call.still = (call.moved, now)
+        moved = _moved(call)
+        if moved != before:
+            call.still = (moved, now)
             return False
         return now - since >= idle_s
 
@@ -295,6 +296,11 @@ _CANCELLED_TEXT = {
     Code.DEADLINE_EXCEEDED: "the deadline has passed",
     Code.UNAVAILABLE: "the server is shutting down",
 }
+
+
+def _moved(call: Call) -> int:
+    """Messages of a stream that have gone either way, by whichever way."""
+    return call.moved if call.outlet is None else call.moved + call.outlet.moved
 
 
 def _not_started(coro: Any, call: Any, finish: Any) -> bool:

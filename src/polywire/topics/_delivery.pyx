@@ -63,7 +63,6 @@ cdef class Delivery:
                 # Whose fault it is shows item by item.
                 more = None
             if more is not None:
-                self._call.moved += shared.count
                 self._last = shared.last_id or ""
                 if not more:
                     self._emit = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from polywire import App, History, Int32, Message, Topic
 from polywire.protocols.websocket.json_framing import JsonFraming
+from polywire.protocols.websocket.streams import Window
 from polywire.testing import TestClient
 from polywire.testing.memory import MemorySink
 from tests.protocols.websocket.desk import Desk
@@ -111,6 +113,30 @@ async def test_what_is_published_in_one_turn_is_one_write(monkeypatch: pytest.Mo
         poor.send_json({"type": "credit", "id": 1, "count": 100})
         rest = [await poor.receive_json() for _ in range(8)]
         assert [item["message"]["data"]["cents"] for item in rest] == [*range(12, 20)]
+
+
+async def test_a_subscription_goes_when_it_ends_not_when_the_collector_comes() -> None:
+    prices, app = make()
+    async with TestClient(app) as client, client.websocket("/ws") as ws:
+        await ws.receive_json()
+        gc.collect()
+        gc.disable()
+        try:
+            ws.send_json(subscribe())
+            await ws.receive_json()
+            await prices.publish(Tick(1), symbol="ACME")
+            await ws.receive_json()
+            assert windows() == 1
+            ws.send_json({"type": "cancel", "id": 1})
+            assert (await ws.receive_json())["code"] == "CANCELLED"
+            await turns()
+            assert windows() == 0
+        finally:
+            gc.enable()
+
+
+def windows() -> int:
+    return sum(type(one) is Window for one in gc.get_objects())
 
 
 async def test_who_gives_no_credit_is_cut_off_with_a_word() -> None:

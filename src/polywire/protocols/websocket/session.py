@@ -316,7 +316,7 @@ class Session(MessageSocket[Call]):
         else:
             message = self._framing.result(running.id, running.encode(value), beside)
         if running.window is not None:
-            running.window.is_over = True
+            running.window.end()
         self.calls.pop(running.id, None)
         self.ws.send(message)
         if self._is_leaving and not self.calls:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from polywire.errors import Cancelled, MalformedInput, ResourceExhausted, RpcError
 from polywire.protocols.websocket.messages import INBOX, MOST_CREDIT
-from polywire.runtime._outlet import SharedOutlet
+from polywire.runtime._outlet import SharedBatch, SharedOutlet
 from polywire.runtime.call import Call
 from polywire.tasks.eager import PENDING, Feed, Waiter
 
@@ -38,6 +38,12 @@ class Window(SharedOutlet):
         self.credit = min(self.credit + count, MOST_CREDIT)
         self.wake()
 
+    def end(self) -> None:
+        """The call is over; let go of what refers back to it."""
+        self.is_over = True
+        self.key = None
+        self.encode = _no_frames
+
     def wake(self) -> None:
         if self._waiter is not None:
             self._waiter.wake()
@@ -55,6 +61,10 @@ class Window(SharedOutlet):
         if self.is_over or not ws.is_open:
             # The call is cancelled, or runs on and what it sends goes nowhere; then others must get their turns.
             await asyncio.sleep(0)
+
+
+def _no_frames(batch: SharedBatch) -> bytes:
+    raise AssertionError("the call is over")
 
 
 class Inbox:
