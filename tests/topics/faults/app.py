@@ -33,5 +33,6 @@ ticks = Topic("ticks.{lane}", Tick, history=KEPT, publishable=True)
 crowds = Topic("crowds.{lane}", Tick, history=KEPT, publishable=True, presence=True)
 path = os.environ.get("FAULTS_DB")
 app = App(Clock(), topics=[ticks, crowds], broker=SqliteBroker(path) if path else MemoryBroker())
+TOPICS = {"ticks": ticks, "crowds": crowds}
 SERVICES = {bound.type.full_name: type(bound.instance) for bound in app.services}
 METHODS = {f"{bound.type.full_name}/{method.name}": method for bound in app.services for method in bound.type.methods}

@@ -19,7 +19,7 @@ import polywire
 from .app import text_of
 from .pipes import Http1, http1
 from .sockets import graphql, in_protobuf, json_socket, json_socket_http2, msgpack_socket
-from .streams import Feed, Seen, connect, grpc, grpc_web, polling, polywire_client, sse, sse_http2, trpc
+from .streams import Feed, Seen, connect, grpc, grpc_web, polling, polywire_client, reconnecting, sse, sse_http2, trpc
 
 Subscribe = Callable[[int, Feed, str | None], AsyncIterator[Seen]]
 PROTOCOLS: dict[str, Subscribe] = {
@@ -33,6 +33,8 @@ PROTOCOLS: dict[str, Subscribe] = {
     "tRPC over SSE": trpc,
     "gRPC": grpc,
     "gRPC, polywire's client": polywire_client,
+    "polywire's client, WebSocket": reconnecting("websocket"),
+    "polywire's client, HTTP": reconnecting("http"),
     "gRPC-Web": grpc_web,
     "Connect": connect,
     "long polling": polling,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote, urlencode
 
 import polywire
 from polywire import Code, RpcError
+from polywire.client import SocketSettings
 from polywire.codec import Format, method_codec
 from polywire.protocols.rpc.framing import frame
 
-from .app import METHODS, SERVICES
+from .app import METHODS, SERVICES, TOPICS
 from .pipes import Pipe, http1, http2
 
 _SSE = [("accept", "text/event-stream")]
@@ -131,6 +132,21 @@ async def polywire_client(port: int, feed: Feed, after: str | None) -> AsyncIter
             if error.code is not Code.UNAVAILABLE:
                 raise
             raise EOFError from error
+
+
+def reconnecting(transport: Literal["websocket", "http"]) -> Callable[[int, Feed, str | None], AsyncIterator[Seen]]:
+    """polywire's client that comes back by itself, and is never seen to be cut off."""
+
+    async def subscribe(port: int, feed: Feed, after: str | None) -> AsyncIterator[Seen]:
+        settings = SocketSettings(transports=(transport,), backoff_s=0.05, max_backoff_s=0.5)
+        async with (
+            polywire.connect_websocket(f"ws://127.0.0.1:{port}", settings=settings) as channel,
+            aclosing(channel.subscribe(TOPICS[feed.name], after=after, lane=feed.lane)) as events,
+        ):
+            async for event in events:
+                yield of_message(event)
+
+    return subscribe
 
 
 async def polling(port: int, feed: Feed, after: str | None) -> AsyncIterator[Seen]:
