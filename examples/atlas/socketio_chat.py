@@ -45,7 +45,7 @@ class SocketioChat:
             return {"error": "join takes a room (small letters, digits, hyphens) and a user"}
         self._stop(sid)
         self._joined[sid] = (room, user)
-        self._listening[sid] = asyncio.create_task(self._listen(sid, room))
+        self._listening[sid] = asyncio.create_task(self._listen(sid, room, user))
         return {}
 
     async def _say(self, sid: str, data: Any) -> dict[str, Any]:
@@ -68,8 +68,8 @@ class SocketioChat:
         if task is not None:
             task.cancel()
 
-    async def _listen(self, sid: str, room: str) -> None:
-        async with aclosing(rooms.subscribe(room=room, last=HISTORY)) as events:
+    async def _listen(self, sid: str, room: str, user: str) -> None:
+        async with aclosing(rooms.subscribe(room=room, last=HISTORY, member=user)) as events:
             async for event in events:
                 if event.data is not None:
                     said = event.data

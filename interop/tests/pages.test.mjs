@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
+import { io } from "socket.io-client";
 import { HttpProxy, Server } from "../client/server.mjs";
 
 const base = process.env.BASE;
@@ -135,6 +136,24 @@ test("two talk in a room, see each other come and go, and what was said before",
   await send(alice, "alone again");
   await said(alice, 3);
   assert.equal(await late.locator("#messages .from").count(), 0);
+});
+
+test("one who comes by socket.io is in the same room", async () => {
+  const room = place();
+  const page = await open("chat", { user: "Alice", room });
+  const socket = io(base, { forceNew: true });
+  try {
+    await socket.timeout(10_000).emitWithAck("join", { room, user: "Sam" });
+    await page.locator("#members li", { hasText: "Sam" }).waitFor();
+    const heard = new Promise((resolve) => socket.on("message", resolve));
+    await send(page, "hello");
+    assert.equal((await heard).text, "hello");
+    await socket.timeout(10_000).emitWithAck("say", { text: "hello from elsewhere" });
+    assert.deepEqual(await said(page, 2), ["Alice hello", "Sam hello from elsewhere"]);
+  } finally {
+    socket.close();
+  }
+  await page.locator("#members", { hasNotText: "Sam" }).waitFor();
 });
 
 test("hostile names and texts are shown in a room, and do not run", async () => {

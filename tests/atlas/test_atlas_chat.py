@@ -117,6 +117,10 @@ async def test_members_have_the_name_that_they_tell(client: TestClient, sent: st
         (member,) = (await client.get("/topics/rooms/lobby/members")).json()["members"]
         assert member["user"] == shown
 
+    await nobody_is_there(client)
+
+
+async def nobody_is_there(client: TestClient) -> None:
     async with asyncio.timeout(30):
         while (await client.get("/topics/rooms/lobby/members")).json()["members"]:  # noqa: ASYNC110 -- it tells nobody
             await asyncio.sleep(0.001)
@@ -182,6 +186,8 @@ async def test_a_socketio_client_is_in_the_same_room(client: TestClient) -> None
     await say(client, "before")
     socket = await SocketioClient(client).open()
     assert await socket.ask(1, "join", {"room": "lobby", "user": "Sam"}) == {}
+    (member,) = (await client.get("/topics/rooms/lobby/members")).json()["members"]
+    assert member["user"] == "Sam"
     name, message = await socket.hear()
     assert (name, message["user"], message["text"]) == ("message", "Alice", "before")
     await say(client, HOSTILE)
@@ -196,3 +202,4 @@ async def test_a_socketio_client_that_leaves_is_forgotten(client: TestClient, so
     assert len(sockets._listening) == 1
     await socket.send("41")
     await until(lambda: not sockets._listening and not sockets._joined)
+    await nobody_is_there(client)

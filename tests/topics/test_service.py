@@ -171,6 +171,23 @@ async def test_members_are_told_and_listed() -> None:
         assert (await client.get("/topics/prices/ACME/members")).json()["members"] == []
 
 
+async def test_members_from_python_have_a_name_or_are_not_seen() -> None:
+    prices, app = make(presence=True)
+    async with TestClient(app) as client, aclosing(prices.subscribe(symbol="ACME")) as watching:
+        await anext(watching)
+        async with aclosing(prices.subscribe(symbol="ACME", member="Alice")) as events:
+            await anext(events)
+            (member,) = (await client.get("/topics/prices/ACME/members")).json()["members"]
+            assert member["user"] == "Alice"
+            joined = (await anext(watching)).joined
+            assert joined is not None
+            assert joined.user == "Alice"
+        left = (await anext(watching)).left
+        assert left is not None
+        assert left.session == joined.session
+        assert (await client.get("/topics/prices/ACME/members")).json()["members"] == []
+
+
 async def test_callers_publish_where_they_may() -> None:
     prices, app = make(publishable=True)
     async with TestClient(app) as client, aclosing(prices.subscribe(symbol="ACME")) as events:

@@ -21,7 +21,7 @@ from polywire.topics.conversion import Conversion
 from polywire.topics.events import PACKAGE, Member, event_class, history_class
 from polywire.topics.memory import MemoryBroker
 from polywire.topics.names import ANY, Template
-from polywire.topics.service import topic_service
+from polywire.topics.service import topic_service, user_of
 from polywire.topics.stream import TopicStream
 
 if TYPE_CHECKING:
@@ -118,21 +118,27 @@ class Topic(Generic[T]):
         topic = self.template.topic(self._values(parameters))
         return await self._bound.publish(topic, self._encode(data), self.kept, dedupe_id=dedupe_id)
 
-    def subscribe(self, *, after: Position | str | None = None, last: int = 0, **parameters: str) -> TopicStream[Any]:
+    def subscribe(
+        self, *, after: Position | str | None = None, last: int = 0, member: str | None = None, **parameters: str
+    ) -> TopicStream[Any]:
         """The events of a topic, from now on; of many where a parameter is `*`.
 
         after: a position: go on after it, as far as the history goes. last: without `after`, as many messages of the
-        history come first.
+        history come first. member: the `user` that others see, where the topic has presence; default: the caller's
+        principal, and outside of a call nobody is seen.
         Raises TypeError, InvalidArgument, RuntimeError, as `publish`; nothing is subscribed to until the first event is
         asked for. A method may return it.
         """
         text = None if after is None else str(after)
-        return self.stream(self._values(parameters), text, last, CURRENT_CALL.get(None), tracked=False)
+        call = CURRENT_CALL.get(None)
+        if member is None and call is not None:
+            member = user_of(call)
+        return self.stream(self._values(parameters), text, last, member, tracked=False)
 
     def stream(
-        self, values: dict[str, str], after: str | None, last: int, call: Call | None, *, tracked: bool
+        self, values: dict[str, str], after: str | None, last: int, member: str | None, *, tracked: bool
     ) -> TopicStream[Any]:
-        """As `subscribe`. call: whose caller becomes a member. tracked: iterated, it gives each event as `Tracked`."""
+        """As `subscribe`. member: None: nobody is seen. tracked: iterated, it gives each event as `Tracked`."""
         if last < 0:
             raise InvalidArgument("last must be 0 or more")
         topic = self.template.topic(values, may_be_pattern=True)
@@ -143,20 +149,19 @@ class Topic(Generic[T]):
         async def open_(stream: TopicStream[Any]) -> Subscription:
             if is_pattern:
                 return await broker.subscribe_pattern(topic, stream.deliver)
-            if self.has_presence and call is not None:
-                return await self._join(broker, topic, position, last, stream.deliver, call)
+            if self.has_presence and member is not None:
+                return await self._join(broker, topic, position, last, stream.deliver, member)
             return await broker.subscribe(topic, position, stream.deliver, last=last)
 
         conversion = self._pattern_conversion if is_pattern else self._conversion
         return TopicStream(open_, conversion, after or "", self.queue, self.slow, tracked)
 
     async def _join(
-        self, broker: Broker, topic: str, position: Position | None, last: int, deliver: Deliver, call: Call
+        self, broker: Broker, topic: str, position: Position | None, last: int, deliver: Deliver, user: str
     ) -> Membership:
         subscription = await broker.subscribe(topic, position, deliver, last=last)
         session = secrets.token_urlsafe(12)
         try:
-            user = "" if call.principal is None else str(call.principal)
             member = Member(session, user, datetime.now(UTC))
             await broker.join(topic, session, self._member.encode(member))
         except BaseException:
