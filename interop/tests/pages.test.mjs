@@ -41,6 +41,8 @@ async function open(name, query = {}, { at = base, lost = false, options = {} } 
   contexts.push(context);
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
+  // Time goes by as ever, and can be hurried.
+  await page.clock.install();
   page.on("pageerror", (error) => failures.push(`${name}: ${error}`));
   page.on("console", (said) => {
     if (said.type() === "error" && !lost) failures.push(`${name}: ${said.text()}`);
@@ -244,6 +246,29 @@ test("a message reaches both pages by short and by long polling, and does not ru
     await page.waitForFunction(() => document.querySelector("#events polyline")?.points.length >= 2);
     await nothingRan(page);
   }
+});
+
+test("a page that nobody looks at holds no connection, and catches up when it is seen again", async () => {
+  const page = await open("messages", { user: "Alice" });
+  await connected(page, "sse");
+  const look = (isHidden) =>
+    page.evaluate((isHidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, value: isHidden });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isHidden);
+  const ended = (path) => page.waitForEvent("requestfailed", (request) => request.url().startsWith(base + path));
+  const both = [ended("/api/events"), ended("/api/messages?since=")];
+  await look(true);
+  await Promise.all(both);
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  const own = place();
+  await page.request.post(`${base}/api/messages`, { data: { user: "Bob", text: own } });
+  await page.clock.runFor(60_000);
+  assert.deepEqual(asked, []);
+  await look(false);
+  await connected(page, "sse");
+  for (const list of ["#short", "#long"]) await page.locator(`${list} li`, { hasText: own }).waitFor();
 });
 
 test("two write at once, and end with the same text", async () => {
