@@ -94,7 +94,7 @@ class _Pair:
     async def pump(self, reader: StreamReader, writer: StreamWriter) -> None:
         """All that comes from one side to the other, until it is cut."""
         try:
-            while data := await reader.read(65536):
+            while (data := await reader.read(65536)) and not writer.is_closing():
                 if self._due:
                     if self._how == "silence":
                         continue
