@@ -27,5 +27,5 @@ if ! cmp -s conformance/autobahn.txt "$suite/.done"; then
 fi
 # Its packages share a namespace, which only a directory of packages has.
 start="import site, sys; site.addsitedir('$suite'); from autobahntestsuite.wstest import run; sys.exit(run())"
-say "the whole suite takes some twenty minutes; ARGS='1.* 7.*' runs some of it"
+say "all of it takes about an hour, most of that for compression; ARGS=\"'1.*' '7.*'\" runs some"
 exec .venv/bin/python conformance/autobahn.py "$python2" -W ignore -c "$start" -- "$@"
