@@ -84,11 +84,18 @@ class Results:
         return next((series for row, series in self.rows.items() if row.key == key), {})
 
     def ratio(self, key: str, peer: str) -> float | None:
-        """Polywire's requests per second over the peer's; None where either is missing."""
+        """Polywire's rate over the peer's, as `rate_ratio`; None where either is missing."""
         row = self.row(key)
-        if POLYWIRE not in row or peer not in row or not row[POLYWIRE].runs or not row[peer].runs:
-            return None
-        return row[POLYWIRE].per_second / row[peer].per_second
+        return rate_ratio(row.get(POLYWIRE), row.get(peer))
+
+
+def rate_ratio(one: Series | None, other: Series | None) -> float | None:
+    """By CPU time where that was measured of both: what a core does, however busy the machine is with other things."""
+    if one is None or other is None or not one.runs or not other.runs:
+        return None
+    if one.per_cpu_s is not None and other.per_cpu_s is not None:
+        return one.per_cpu_s / other.per_cpu_s
+    return one.per_second / other.per_second
 
 
 @dataclass(frozen=True)
@@ -136,9 +143,8 @@ def targets(results: Results) -> list[Target]:
             title = f"{titles[key]} / {peer}"
             found.append(Target(title, f"{wanted:g}x", f"{ratio:.1f}x", ratio >= wanted))
     for key, other, wanted in OWN_RATIOS:
-        one, base = (results.row(name).get(POLYWIRE) for name in (key, other))
-        if one is not None and base is not None and one.runs and base.runs:
-            share = one.per_second / base.per_second
+        share = rate_ratio(*(results.row(name).get(POLYWIRE) for name in (key, other)))
+        if share is not None:
             title = f"{titles[key]} / {titles[other]}"
             found.append(Target(title, f"{wanted:g}x", f"{share:.2f}x", share >= wanted))
     for key in LATENCY_ROWS:
