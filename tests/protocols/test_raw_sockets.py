@@ -40,6 +40,25 @@ async def echo(ws: WebSocket) -> None:
         await ws.send(message)
 
 
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_what_was_sent_is_counted_however_it_ends(app: App, is_lost: bool) -> None:
+    app.websocket("/echo")(echo)
+    told: list[int] = []
+    async with TestClient(app) as client:
+        client.site._observers.append(lambda exchange: told.append(exchange.sent_body_bytes))
+        async with client.websocket("/echo") as ws:
+            for _ in range(3):
+                ws.send("ten bytes.")
+                await ws.receive()
+            assert told == []
+            if is_lost:
+                ws.leave()
+            else:
+                ws.close(1000)
+                await ws.closed()
+        assert told == [3 * 12 + (0 if is_lost else 4)]
+
+
 async def test_text_and_bytes_come_back_as_they_are(app: App, version: str) -> None:
     app.websocket("/echo")(echo)
     async with TestClient(app) as client, client.websocket("/echo", version=version) as ws:

@@ -23,6 +23,7 @@ class WebSocket:
     state: Any
     on_messages: Callable[[WebSocket, list[str | bytes]], None] | None
     heard: int
+    sent_bytes: int
     shares_frames: bool
     is_paused: bool
     closing: tuple[int, str] | None

@@ -33,6 +33,8 @@ cdef class WebSocket:
     cdef public object on_messages
     # Reads that have brought something, a pong perhaps: whether the peer lives.
     cdef readonly Py_ssize_t heard
+    # For the exchange, which asks for it when it is over.
+    cdef readonly Py_ssize_t sent_bytes
     # A message has the same frame on all of them: nothing is compressed.
     cdef readonly bint shares_frames
     # Nothing is taken, and so nothing heard of the peer.
@@ -60,6 +62,7 @@ cdef class WebSocket:
         self.close_timeout_s = limits.close_timeout_s
         self.on_message = on_message
         self.on_closed = on_closed
+        exchange.writer = self
         exchange.start(status, block)
         exchange.watch(self.gone)
         exchange.on_readable = self.readable
@@ -98,8 +101,8 @@ cdef class WebSocket:
         return self.write(frame)
 
     cdef bint write(self, bytes data) except -1:
-        """What `Exchange.write` does: once for each message its call would show."""
-        self.exchange.sent_body_bytes += len(data)
+        """What `Exchange.write` does: once for each message its call would show, and a look at the exchange does."""
+        self.sent_bytes += len(data)
         if self.sink.send_data(data):
             return True
         self.exchange._blocked = True

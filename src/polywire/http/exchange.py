@@ -37,6 +37,10 @@ class Observer(Protocol):
     def __call__(self, exchange: Exchange) -> None: ...
 
 
+class Writer(Protocol):
+    sent_bytes: int
+
+
 class Budget(Protocol):
     """What may be held of bodies that are not whole yet, by all exchanges together."""
 
@@ -104,6 +108,8 @@ class Exchange:
     """Told with the answer for the sake of the page that asks (`http.origin`)."""
     exposes_fields = False
     """The page may read every field of the answer; a browser wants each named (Fetch §3.2.3)."""
+    writer: Writer | None = None
+    """Who writes to the sink past `write`, and counts for itself."""
     _request_id: str | None = None
     _gone = False
     _blocked = False
@@ -366,6 +372,9 @@ class Exchange:
         self._observed()
 
     def _observed(self) -> None:
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            self.sent_body_bytes += writer.sent_bytes
         observer, self._observer = self._observer, None
         if observer is not None:
             observer(self)
