@@ -16,9 +16,10 @@ import grpc
 import httpx
 import pytest
 
+import polywire
 from tests.conftest import Certificate
 
-from .who import METHOD, serve_who
+from .who import METHOD, Who, serve_who
 
 NGINX = shutil.which("nginx")
 SERVING = Path(__file__).parents[2] / "docs" / "serving.md"
@@ -163,6 +164,18 @@ def test_events_come_as_they_are_sent(front: int, localhost: Certificate) -> Non
         # The stream does not end: what is read here has not waited for more.
         data = next(line for line in answer.iter_lines() if line.startswith("data:"))
         assert json.loads(data[5:])["address"] == "127.0.0.1"
+
+
+async def test_websockets(front: int, localhost: Certificate) -> None:
+    only = polywire.SocketSettings(transports=("websocket",))
+    url = f"wss://localhost:{front}"
+    async with polywire.connect_websocket(url, ca_file=localhost.cert, settings=only) as channel:
+        who = channel.client(Who)
+        assert (await who.am()).address == "127.0.0.1"
+        # An item comes as it is sent, and not when there are more.
+        ticks = who.ticks()
+        assert (await anext(ticks)).address == "127.0.0.1"
+        await ticks.aclose()  # type: ignore[attr-defined]
 
 
 def test_connections_passed_on_with_a_proxy_header(localhost: Certificate, tmp_path: Path) -> None:

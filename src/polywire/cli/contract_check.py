@@ -103,7 +103,8 @@ def report(changes: Sequence[Change], what: str, verbose: bool, as_json: bool, a
     color = wants_color(sys.stdout)
     for change in shown:
         _print(change, color)
-    more = "" if verbose or not fine else f"; {_count(len(fine), 'change')} that break nobody: --verbose shows them"
+    harmless = f"{_count(len(fine), 'change')} that {'breaks' if len(fine) == 1 else 'break'} nobody"
+    more = "" if verbose or not fine else f"; {harmless}: --verbose shows them"
     if broken:
         print(paint(_count(len(broken), "breaking change"), RED, color=color) + more)
         return BROKEN
