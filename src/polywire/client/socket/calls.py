@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
@@ -99,6 +100,8 @@ class SocketCall:
         self._sending: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._got_any = False
+        self._setbacks = 0
+        """Times in a row that it had to come back."""
         self._roomy = asyncio.Event()
         self.terms.check()
         if self.terms.deadline is not None:
@@ -147,6 +150,7 @@ class SocketCall:
 
     def next(self, payload: bytes, position: str | None) -> None:
         self._got_any = True
+        self._setbacks = 0
         if position is not None:
             self.after = position
         self._hand_on(payload, position)
@@ -169,7 +173,7 @@ class SocketCall:
         if error.code == Code.UNAVAILABLE and self.is_resumable:
             # It was slow, or the server goes: it comes back, as a browser would.
             self._leave_link()
-            self.session.again(self, pause=True)
+            self.session.again(self, self._pause_s())
             return
         self._finish(error)
 
@@ -177,25 +181,37 @@ class SocketCall:
         self.may_send += count
         self._credit.set()
 
-    def lost(self, *, seen: bool = True) -> None:
-        """The connection is gone. seen: False: the server has not looked at the call."""
+    def lost(self, *, seen: bool = True, pause: bool = False) -> None:
+        """The connection is gone. seen: False: the server has not looked at it. pause: it does not come back at once."""
         self._leave_link()
         if self.is_over:
             return
         asks = self.method.kind is MethodKind.QUERY or self.method.idempotent
         resumes = self.is_resumable or (self.method.tracked and self._items is None)
         if self._items is None and (not seen or resumes or (asks and not self._got_any)):
-            self.session.again(self)
+            self.session.again(self, self._pause_s() if pause else 0.0)
         else:
             self._finish(Unavailable("the connection was lost", reason=CONNECTION_LOST))
+
+    def _pause_s(self) -> float:
+        """Full jitter, below a bound that doubles until an item comes."""
+        settings = self.session.settings
+        bound: float = min(settings.backoff_s * 2**self._setbacks, settings.max_backoff_s)
+        self._setbacks = min(self._setbacks + 1, 30)
+        return bound * random.random()  # noqa: S311 -- no secret
 
     def fail(self, error: BaseException) -> None:
         """End it here, whatever the server does."""
         self._finish(error)
 
+    @property
+    def room(self) -> int:
+        """How many items more may wait to be read."""
+        return max(0, self.window - len(self._results))
+
     async def has_room(self) -> None:
         """Wait until fewer items than `window` wait to be read."""
-        while len(self._results) >= self.window and not self.is_over:
+        while not self.room and not self.is_over:
             self._roomy.clear()
             await self._roomy.wait()
 
@@ -253,6 +269,7 @@ class SocketCall:
             self._timer.cancel()
         self._leave_link()
         self.session.ended(self)
+        self._roomy.set()
         self._wake()
 
     def _leave_link(self) -> None:

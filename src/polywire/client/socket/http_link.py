@@ -6,7 +6,8 @@ Answers are waited for, streams come as server-sent events, and a topic whose ev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,18 @@ from polywire.protocols.grpc.status import error_told
 if TYPE_CHECKING:
     import httpx
 
+LOST: Final = 1006
 _MOST_CALLS: Final = 128
+_MOST_EVENTS: Final = 100
+"""Of a topic, that are asked for at a time."""
+_MOST_OF_PAGE: Final = 1000
+"""What the server gives at most."""
+_KEEP_ALIVE: Final = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+]
 _MOST_BODY: Final = 4 * 1024 * 1024
 """Of a stream of our own, which is collected."""
 _json = msgspec.json.Decoder().decode
@@ -35,16 +47,24 @@ class HttpLink:
     format = Format.PLAIN_JSON
     leaving = False
 
-    def __init__(self, target: Target, settings: SocketSettings, room: Any) -> None:
+    def __init__(
+        self,
+        target: Target,
+        settings: SocketSettings,
+        token: Callable[[], Awaitable[str | None]],
+        closed: Callable[[HttpLink, int, str], None],
+        room: Callable[[], None],
+    ) -> None:
         self.calls: dict[int, SocketCall] = {}
         self._target = target
         self._settings = settings
+        self._token = token
+        self._closed = closed
         self._room = room
         self._next_id = 1
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._bodies: dict[int, list[bytes]] = {}
         self._ended: dict[int, asyncio.Event] = {}
-        self._headers: dict[str, str] = {}
         self._client: httpx.AsyncClient | None = None
         self._closing: asyncio.Task[None] | None = None
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -54,15 +74,18 @@ class HttpLink:
         """Look whether the server is there. Raises ImportError without httpx, httpx.HTTPError."""
         import httpx
 
-        if token is not None:
-            self._headers["authorization"] = f"Bearer {token}"
         scheme = "http" if self._target.tls is None else "https"
         limits = httpx.Limits(max_connections=_MOST_CALLS, max_keepalive_connections=8)
+        transport = httpx.AsyncHTTPTransport(
+            verify=True if self._target.tls is None else self._target.tls,
+            limits=limits,
+            # A call may take as long as it likes; of a peer that is gone nothing else would tell.
+            socket_options=_KEEP_ALIVE,
+        )
         self._client = httpx.AsyncClient(
             base_url=f"{scheme}://{self._target.authority}",
-            verify=True if self._target.tls is None else self._target.tls,
             timeout=httpx.Timeout(None, connect=self._settings.connect_timeout_s),
-            limits=limits,
+            transport=transport,
         )
         answer = await self._client.get("/health/live")
         if answer.status_code >= 500:
@@ -128,6 +151,9 @@ class HttpLink:
         await client.aclose()
         self.gone.set_result(None)
 
+    def abort(self) -> None:
+        """There is nothing left to wait for."""
+
     # One call.
 
     async def _run(self, id: int, call: SocketCall) -> None:
@@ -141,15 +167,29 @@ class HttpLink:
                 await self._stream(id, call)
             else:
                 await self._unary(id, call)
+        except httpx.ConnectError as error:
+            if self.calls.get(id) is call:
+                call.lost(seen=False)
+            self._closed(self, LOST, str(error))
         except httpx.HTTPError:
             if self.calls.get(id) is call:
-                call.lost()
+                call.lost(pause=True)
         except RpcError as error:
             if self.calls.get(id) is call:
                 call.failed(error)
+        except Exception as error:
+            if self.calls.get(id) is call:
+                problem = Internal("the server's answer is wrong")
+                problem.__cause__ = error
+                call.fail(problem)
 
-    def _request(self, id: int, call: SocketCall, accept: str) -> dict[str, Any]:
-        headers = {**self._headers, "accept": accept, **call.terms.texts()}
+    async def _headers_of(self, call: SocketCall) -> dict[str, str]:
+        token = await self._token()
+        said = {} if token is None else {"authorization": f"Bearer {token}"}
+        return {**said, **call.terms.texts()}
+
+    async def _request(self, id: int, call: SocketCall, accept: str) -> dict[str, Any]:
+        headers = {**await self._headers_of(call), "accept": accept}
         if call.method.shape.client_streaming:
             headers["content-type"] = "application/x-ndjson"
             content = b"".join(payload + b"\n" for payload in self._bodies[id])
@@ -164,22 +204,26 @@ class HttpLink:
 
     async def _unary(self, id: int, call: SocketCall) -> None:
         assert self._client is not None
-        answer = await self._client.request(**self._request(id, call, "application/json"))
+        answer = await self._client.request(**await self._request(id, call, "application/json"))
         if answer.status_code >= 400:
             raise _error_of(answer.status_code, answer.content)
         if self.calls.get(id) is call:
             call.result(answer.content, {})
 
     async def _stream(self, id: int, call: SocketCall) -> None:
+        import httpx
+
         assert self._client is not None
-        request = self._request(id, call, "text/event-stream")
+        request = await self._request(id, call, "text/event-stream")
+        # The server says something in every heartbeat.
+        request["timeout"] = httpx.Timeout(None, read=self._settings.silence_s)
         topic = _topic_of(call)
         try:
             async with asyncio.timeout(None if topic is None else self._settings.greeting_timeout_s) as greeting:
                 await self._listen(id, call, request, greeting)
         except TimeoutError:
             if topic is None or self.calls.get(id) is not call:
-                raise
+                return
             # Something on the way holds the events back.
             await self._poll(id, call, topic)
 
@@ -206,30 +250,53 @@ class HttpLink:
 
     async def _poll(self, id: int, call: SocketCall, topic: str) -> None:
         """Ask a topic's history again and again; each time it is held until there is news."""
-        assert self._client is not None
         asked = _json(call.payload(self.format) or b"{}")
-        parameters = {name: value for name, value in asked.items() if name not in ("after", "last")}
-        first = call.after is None
-        position = call.after or asked.get("after")
+        last = int(asked.pop("last", 0) or 0)
+        position = call.after or asked.pop("after", None)
+        asked.pop("after", None)
+        if position is None:
+            events, position = await self._latest(call, topic, asked, last)
+            self._tell(call, {"events": events, "position": position})
         while self.calls.get(id) is call:
-            wait_s = 0.0 if first else self._settings.poll_wait_s
-            body = {**parameters, "after": position, "wait_s": wait_s} if position else parameters
-            headers = {**self._headers, "content-type": "application/json", **call.terms.texts()}
-            answer = await self._client.post(f"/rpc/{topic}/History", headers=headers, json=body)
-            if answer.status_code >= 400:
-                raise _error_of(answer.status_code, answer.content)
-            page = _json(answer.content)
-            if first and position is None:
-                # From now on: what was there before is not asked for, but for the last ones.
-                last = int(asked.get("last") or 0)
-                page["events"] = page["events"][len(page["events"]) - last :] if last else []
-            if first or page.get("gap"):
-                greeting = {"position": position or page["position"], "gap": page.get("gap")}
-                call.next(_dump(greeting), greeting["position"])
-            for event in page["events"]:
-                call.next(_dump(event), event["position"])
-            position, first = page["position"], False
             await call.has_room()
+            limit = max(1, min(call.room, _MOST_EVENTS))
+            wait_s = self._settings.poll_wait_s
+            page = await self._ask(call, topic, {**asked, "after": position, "limit": limit, "wait_s": wait_s})
+            self._tell(call, page)
+            position = page["position"]
+
+    async def _latest(self, call: SocketCall, topic: str, asked: dict[str, Any], last: int) -> tuple[list[Any], str]:
+        """The last of the history, whose end is where "from now on" begins. It is read from its start."""
+        events: list[Any] = []
+        after: dict[str, str] = {}
+        while True:
+            page = await self._ask(call, topic, {**asked, **after, "limit": _MOST_OF_PAGE})
+            events = [*events, *page["events"]][-last:] if last else []
+            if len(page["events"]) < _MOST_OF_PAGE:
+                return events, page["position"]
+            after = {"after": page["position"]}
+
+    def _tell(self, call: SocketCall, page: dict[str, Any]) -> None:
+        """The position comes last, as a greeting does: nothing before it is missing."""
+        gap = page.get("gap")
+        if gap:
+            call.next(_dump({"position": "", "gap": gap}), None)
+        for event in page["events"]:
+            call.next(_dump(event), event["position"])
+        call.next(_dump({"position": page["position"]}), page["position"])
+
+    async def _ask(self, call: SocketCall, topic: str, asked: dict[str, Any]) -> dict[str, Any]:
+        import httpx
+
+        assert self._client is not None
+        settings = self._settings
+        headers = {**await self._headers_of(call), "content-type": "application/json"}
+        timeout = httpx.Timeout(settings.connect_timeout_s, read=settings.poll_wait_s + settings.connect_timeout_s)
+        answer = await self._client.post(f"/rpc/{topic}/History", headers=headers, json=asked, timeout=timeout)
+        if answer.status_code >= 400:
+            raise _error_of(answer.status_code, answer.content)
+        page: dict[str, Any] = _json(answer.content)
+        return page
 
 
 def _topic_of(call: SocketCall) -> str | None:

@@ -311,7 +311,7 @@ class SocketLink(asyncio.Protocol):
             b"" if call.method.shape.client_streaming else call.payload(self.format),
             timeout_s,
             terms.texts(),
-            call.window,
+            call.room,
             call.after,
         )
         wire = _encode(message)

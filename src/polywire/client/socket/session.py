@@ -46,6 +46,8 @@ class Session:
         """Whose sockets are not closed yet."""
         self._old: set[AnyLink] = set()
         """Which the server is leaving, with calls that cannot move."""
+        self._calls: set[SocketCall] = set()
+        """All that are not over, wherever they are."""
         self._waiting: deque[SocketCall] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: asyncio.Task[None] | None = None
@@ -55,7 +57,6 @@ class Session:
         self._refusals = 0
         self._backoff_s = settings.backoff_s
         self._opened_at = 0.0
-        self._wanted = asyncio.Event()
 
     @property
     def transport(self) -> str | None:
@@ -76,25 +77,28 @@ class Session:
             raise self.error
         if len(self._waiting) >= self.settings.max_waiting_calls:
             raise ResourceExhausted("too many calls wait for a connection", reason=QUEUE_FULL)
+        self._calls.add(call)
         self._waiting.append(call)
         self._flush()
 
-    def again(self, call: SocketCall, *, pause: bool = False) -> None:
-        """Once more: it has been waited for the longest. pause: not at once, as the server could not take it."""
+    def again(self, call: SocketCall, pause_s: float = 0.0) -> None:
+        """Once more, after so many seconds, when its reader has room: it has been waited for the longest."""
         if self.error is not None:
             call.fail(self.error)
-        elif pause:
-            self.spawn(self._later(call))
+        elif pause_s or not call.room:
+            self.spawn(self._later(call, pause_s))
         else:
             self._waiting.appendleft(call)
             self.loop.call_soon(self._flush)
 
-    async def _later(self, call: SocketCall) -> None:
-        await asyncio.sleep(self._pause_s())
+    async def _later(self, call: SocketCall, pause_s: float) -> None:
+        await asyncio.sleep(pause_s)
+        await call.has_room()
         if not call.is_over:
             self.again(call)
 
     def ended(self, call: SocketCall) -> None:
+        self._calls.discard(call)
         if call in self._waiting:
             self._waiting.remove(call)
         self.loop.call_soon(self._flush)
@@ -133,9 +137,8 @@ class Session:
             self._open.add(link)
             link.gone.add_done_callback(partial(self._gone, link))
             try:
-                token = await self._token() if callable(self._token) else self._token
                 async with asyncio.timeout(self.settings.connect_timeout_s):
-                    await link.open(token)
+                    await link.open(await self.token())
             except Exception as error:
                 link.close()
                 delay_s = self._judge(error)
@@ -155,10 +158,14 @@ class Session:
     def _gone(self, link: AnyLink, _: asyncio.Future[None]) -> None:
         self._open.discard(link)
 
+    async def token(self) -> str | None:
+        """The one to use now."""
+        return await self._token() if callable(self._token) else self._token
+
     def _new_link(self) -> AnyLink:
         settings = self.settings
         if settings.transports[self._choice] == "http":
-            return HttpLink(self._target, settings, self._flush)
+            return HttpLink(self._target, settings, self.token, self._lost, self._flush)
         return SocketLink(self._target, settings.max_message_bytes, self._lost, self._leaving, self._flush)
 
     def _judge(self, error: Exception) -> float:
@@ -203,7 +210,7 @@ class Session:
         self._end(kind(f"the server has closed the connection for good: {reason or code}", reason=f"CLOSED_{code}"))
         return True
 
-    def _lost(self, link: SocketLink, code: int, reason: str) -> None:
+    def _lost(self, link: AnyLink, code: int, reason: str) -> None:
         current = link is self._link
         if current:
             self._link = None
@@ -234,9 +241,8 @@ class Session:
         links = [*self._old, *([] if self._link is None else [self._link])]
         self._link = None
         self._old.clear()
-        for call in [*self._waiting, *(call for link in links for call in link.calls.values())]:
+        for call in list(self._calls):
             call.fail(error)
-        self._waiting.clear()
         for link in links:
             link.close()
 
@@ -254,3 +260,5 @@ class Session:
         ends = [link.gone for link in self._open]
         if ends:
             await asyncio.wait(ends, timeout=_CLOSING_S)
+        for link in list(self._open):
+            link.abort()

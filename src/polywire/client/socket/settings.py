@@ -25,6 +25,7 @@ class SocketSettings:
     max_message_bytes: of one that comes.
     connect_timeout_s: until a connection has brought its welcome.
     greeting_timeout_s: over HTTP, until a topic's first event has come; then it is polled.
+    silence_s: over HTTP, after which a stream on which nothing came counts as lost; three heartbeats.
     poll_wait_s: how long the server may hold a poll.
     backoff_s, max_backoff_s: a wait before another attempt is random, below a bound that doubles from one to the other.
     stable_s: how long a connection lasts until that begins anew.
@@ -38,6 +39,7 @@ class SocketSettings:
     max_message_bytes: int = 4 * 1024 * 1024
     connect_timeout_s: float = 5.0
     greeting_timeout_s: float = 5.0
+    silence_s: float = 45.0
     poll_wait_s: float = 25.0
     backoff_s: float = 0.5
     max_backoff_s: float = 30.0
@@ -52,6 +54,7 @@ class SocketSettings:
         for name in (
             "connect_timeout_s",
             "greeting_timeout_s",
+            "silence_s",
             "poll_wait_s",
             "backoff_s",
             "max_backoff_s",
