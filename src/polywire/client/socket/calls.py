@@ -182,7 +182,7 @@ class SocketCall:
         self._credit.set()
 
     def lost(self, *, seen: bool = True, pause: bool = False) -> None:
-        """The connection is gone. seen: False: the server has not looked at it. pause: it does not come back at once."""
+        """The connection is gone. seen: False: the server has not looked at it. pause: wait before coming back."""
         self._leave_link()
         if self.is_over:
             return
