@@ -327,6 +327,23 @@ async def test_the_end_of_the_server_cancels_a_handler_that_does_not_end(app: Ap
         assert await ws.closed() == (1001, "the server is going away")
 
 
+async def test_anext_with_a_default(app: App) -> None:
+    """CPython asks for the awaitable anew at every step of it."""
+
+    @app.websocket("/next")
+    async def handler(ws: WebSocket) -> None:
+        while (message := await anext(ws, None)) is not None:
+            await ws.send(message)
+        assert ws.closed == (1000, "")
+
+    async with TestClient(app) as client, client.websocket("/next") as ws:
+        for text in ("one", "two"):
+            ws.send(text)
+            assert await ws.receive() == text
+        ws.close()
+        assert await ws.closed() == (1000, "")
+
+
 async def test_receiving_can_be_given_up_and_loses_nothing(app: App) -> None:
     @app.websocket("/patient")
     async def handler(ws: WebSocket) -> None:

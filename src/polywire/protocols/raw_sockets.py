@@ -176,7 +176,6 @@ class RawSession(MessageSocket[Cancellable]):
         self.task = None
         if self._grace is not None:
             self._grace.cancel()
-        self.mailbox.clear()
         if error is None:
             self.ws.close()
         elif isinstance(error, asyncio.CancelledError):

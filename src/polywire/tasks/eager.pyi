@@ -20,9 +20,6 @@ class EagerRunner:
 class Waiter:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None: ...
     def __await__(self) -> Generator[Any]: ...
-    def done(self) -> bool:
-        """Nobody waits."""
-
     def wake(self) -> int: ...
 
 class Feed:

@@ -124,23 +124,22 @@ PENDING = object()
 cdef object pending = PENDING
 
 
-@cython.final
-cdef class Feed:
-    """Awaited again and again, gives what pull() returns each time, and waits where that is PENDING.
+cdef class Awaited:
+    """What is awaited again and again for the next of something, and waits where there is none: no coroutine is made.
 
-    pull: without arguments; what it raises is raised.
-    news: gives the `Waiter` that is woken where `pull` may have something; asked for once, before the first wait.
-
-    For `__anext__` of iterators over what arrives: awaiting it makes no coroutine. One task at a time.
+    For `__anext__` of iterators over what arrives. One task at a time.
     """
 
-    cdef object pull, news
     cdef Waiter waiter
     cdef bint waiting
 
-    def __cinit__(self, pull, news):
-        self.pull = pull
-        self.news = news
+    cdef object take(self):
+        """The next one; PENDING where none is there yet. Raises StopAsyncIteration, or what is to be raised."""
+        raise NotImplementedError
+
+    cdef Waiter news(self):
+        """What is woken where `take` may have something; asked for once, before the first wait."""
+        raise NotImplementedError
 
     def __await__(self):
         # Asked for again at every step by `anext(items, default)`.
@@ -150,14 +149,14 @@ cdef class Feed:
         return self
 
     cdef object advance(self):
-        """What `pull` has, or the waiter with `waiting` set."""
+        """What `take` has, or the waiter with `waiting` set."""
         cdef object item
         if self.waiting:
             if self.waiter.state == WAITING:
                 raise RuntimeError("another task is waiting for the next item already")
             self.waiting = False
             self.waiter.state = IDLE
-        item = self.pull()
+        item = self.take()
         if item is not pending:
             return item
         if self.waiter is None:
@@ -187,25 +186,44 @@ cdef class Feed:
         raise kind if isinstance(kind, BaseException) else (kind() if value is None else value)
 
 
-cdef PySendResult send_feed(object feed, object value, PyObject** result) except PYGEN_ERROR:
-    """`am_send` of Feed: an item is handed over as it is, without the exception that an iterator would end with."""
-    cdef object item = (<Feed>feed).advance()
+cdef PySendResult send_awaited(object awaited, object value, PyObject** result) except PYGEN_ERROR:
+    """`am_send`: an item is handed over as it is, without the exception that an iterator would end with."""
+    cdef object item = (<Awaited>awaited).advance()
     Py_INCREF(item)
     result[0] = <PyObject*>item
-    return PYGEN_NEXT if (<Feed>feed).waiting else PYGEN_RETURN
-
-
-set_am_send(Feed, send_feed)
+    return PYGEN_NEXT if (<Awaited>awaited).waiting else PYGEN_RETURN
 
 
 @cython.final
-cdef class Mailbox:
-    """Awaited again and again, gives the messages that have come, in order; StopAsyncIteration after the last one.
+cdef class Feed(Awaited):
+    """Gives what pull() returns each time, and waits where that is PENDING.
+
+    pull: without arguments; what it raises is raised.
+    news: gives the `Waiter` that is woken where `pull` may have something; asked for once, before the first wait.
+    """
+
+    cdef object pull, ask
+
+    def __cinit__(self, pull, news):
+        self.pull = pull
+        self.ask = news
+
+    cdef object take(self):
+        return self.pull()
+
+    cdef Waiter news(self):
+        return self.ask()
+
+
+set_am_send(Feed, send_awaited)
+
+
+@cython.final
+cdef class Mailbox(Awaited):
+    """Gives the messages that have come, in order; StopAsyncIteration after the last one.
 
     most, most_bytes: of messages that wait, after which whoever brings them is paused.
     more: called without arguments where none is left and somebody was paused: it lets them go on, which may bring some.
-
-    Awaiting it makes no coroutine. One task at a time.
     """
 
     cdef public object more
@@ -216,8 +234,6 @@ cdef class Mailbox:
     cdef object loop
     cdef list items
     cdef Py_ssize_t at, most, most_bytes
-    cdef Waiter waiter
-    cdef bint waiting
 
     def __cinit__(self, loop, Py_ssize_t most, Py_ssize_t most_bytes, more):
         self.loop = loop
@@ -264,65 +280,24 @@ cdef class Mailbox:
     cdef int wake(self) except -1:
         return 0 if self.waiter is None else self.waiter.wake()
 
-    def __await__(self):
-        if self.waiting:
-            raise RuntimeError("another task is waiting for the next message already")
-        return self
-
-    def __iter__(self):
-        return self
-
-    cdef object advance(self):
-        """The next message, or the waiter with `waiting` set."""
+    cdef object take(self):
         cdef object item
-        if self.waiting:
-            self.waiting = False
-            self.waiter.state = IDLE
         if self.items is None and self.holds and not self.is_over and self.more is not None:
             self.holds = False
             self.more()
-        if self.items is not None:
-            item = self.items[self.at]
-            self.items[self.at] = None
-            self.at += 1
-            if self.at == len(self.items):
-                self.items = None
-            return item
-        if self.is_over:
-            raise StopAsyncIteration
-        if self.waiter is None:
-            self.waiter = Waiter.__new__(Waiter, self.loop)
-        self.waiter.__await__()
-        self.waiter.state = WAITING
-        self.waiter._asyncio_future_blocking = True
-        self.waiting = True
-        return self.waiter
+        if self.items is None:
+            if self.is_over:
+                raise StopAsyncIteration
+            return pending
+        item = self.items[self.at]
+        self.items[self.at] = None
+        self.at += 1
+        if self.at == len(self.items):
+            self.items = None
+        return item
 
-    def __next__(self):
-        cdef object item = self.advance()
-        if self.waiting:
-            return item
-        raise StopIteration(item)
-
-    def send(self, value):
-        return self.__next__()
-
-    def close(self):
-        if self.waiting:
-            self.waiting = False
-            self.waiter.close()
-
-    def throw(self, kind, value=None, traceback=None):
-        self.close()
-        raise kind if isinstance(kind, BaseException) else (kind() if value is None else value)
+    cdef Waiter news(self):
+        return Waiter.__new__(Waiter, self.loop)
 
 
-cdef PySendResult send_mailbox(object mailbox, object value, PyObject** result) except PYGEN_ERROR:
-    """`am_send` of Mailbox, as of Feed."""
-    cdef object item = (<Mailbox>mailbox).advance()
-    Py_INCREF(item)
-    result[0] = <PyObject*>item
-    return PYGEN_NEXT if (<Mailbox>mailbox).waiting else PYGEN_RETURN
-
-
-set_am_send(Mailbox, send_mailbox)
+set_am_send(Mailbox, send_awaited)
