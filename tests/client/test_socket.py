@@ -27,9 +27,11 @@ from polywire import (
     SocketSettings,
     SqliteBroker,
     Topic,
+    Tracked,
     Unauthenticated,
     Unavailable,
     call_options,
+    current_call,
     query,
 )
 from polywire.protocols.site import Site
@@ -128,6 +130,14 @@ async def test_deadlines_and_metadata(live: Live, transport: str) -> None:
                 pass
         with call_options(timeout_s=5.0, metadata={"given": "Grüße"[:2]}):
             assert await lab.get_item("a") == Item("a", 0)
+            # What is said where a stream is asked for holds for it, wherever it is read.
+            with call_options(timeout_s=0.05):
+                late = lab.stream_waits()
+        assert await anext(late) == Blob("one")
+        with pytest.raises(DeadlineExceeded):
+            await anext(late)
+        with pytest.raises(TypeError):
+            lab.stream(size=1)
         await until(lambda: live.lab.running == 0)
 
 
@@ -420,6 +430,99 @@ async def test_a_server_that_drains_is_left_without_a_break() -> None:
         balancer.close()
 
 
+class Numbers(Service, package="numbers"):
+    """Counts up from wherever its reader was."""
+
+    def __init__(self) -> None:
+        self.began = 0
+        self.tokens: list[str | None] = []
+
+    @query
+    async def count(self) -> AsyncIterator[Tracked[Tick]]:
+        self.began += 1
+        self.tokens.append(current_call().metadata.get("authorization"))
+        n = int(current_call().resume_after or -1)
+        while True:
+            n += 1
+            yield Tracked(str(n), Tick(n))
+
+    @query
+    async def fail(self) -> AsyncIterator[Tracked[Tick]]:
+        self.began += 1
+        yield Tracked("0", Tick(0))
+        raise Unavailable("come back later")
+
+
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+async def test_a_stream_that_waits_to_come_back_ends_with_its_channel(transport: str) -> None:
+    settings = SocketSettings(transports=(transport,), backoff_s=30.0)  # type: ignore[arg-type]
+    async with running(App(Numbers())) as port:
+        channel = polywire.connect_websocket(f"ws://127.0.0.1:{port}", settings=settings)
+        async with channel:
+            stream = channel.client(Numbers).fail()
+            assert await anext(stream) == Tick(0)
+            waiting = asyncio.ensure_future(anext(stream))
+            await until(lambda: channel._session._tasks)  # type: ignore[union-attr]
+        with pytest.raises(Cancelled):
+            await asyncio.wait_for(waiting, 5)
+
+
+async def test_what_is_not_read_stays_bounded_over_any_number_of_connections() -> None:
+    numbers = Numbers()
+    settings = SocketSettings(transports=("websocket",), window=10, backoff_s=0.001)
+    async with running(App(numbers)) as port:
+        proxy = Proxy(port, 1000, Random(7))
+        await proxy.start()
+        async with polywire.connect_websocket(f"ws://127.0.0.1:{proxy.port}", settings=settings) as channel:
+            stream: Any = channel.client(Numbers).count()
+            read = [(await anext(stream)).n]
+            for times in range(1, 12):
+                for pair in list(proxy.open):
+                    pair.reset()
+                # It comes back when there is room, for no more than there is room for.
+                read += [(await anext(stream)).n]
+                await until(lambda: numbers.began > times and stream._call.link is not None)  # noqa: B023
+                assert len(stream._call._results) <= 10
+            read += [(await anext(stream)).n for _ in range(30)]
+            assert read == list(range(42))
+            await stream.aclose()
+        await proxy.stop()
+
+
+async def test_over_http_a_token_is_asked_for_each_time() -> None:
+    numbers = Numbers()
+    tokens = iter("abc")
+
+    async def token() -> str:
+        return next(tokens)
+
+    settings = SocketSettings(transports=("http",), backoff_s=0.001)
+    async with running(App(numbers)) as port:
+        url = f"ws://127.0.0.1:{port}"
+        async with polywire.connect_websocket(url, token=token, settings=settings) as channel:
+            for _ in range(2):
+                stream: Any = channel.client(Numbers).count()
+                await anext(stream)
+                await stream.aclose()
+    assert numbers.tokens == ["Bearer b", "Bearer c"]
+
+
+async def test_over_http_a_server_that_is_gone_is_not_asked_again_and_again() -> None:
+    settings = SocketSettings(transports=("http",), backoff_s=30.0)
+    async with running(App(Numbers())) as port:
+        channel = polywire.connect_websocket(f"ws://127.0.0.1:{port}", settings=settings)
+        await channel.__aenter__()
+        stream: Any = channel.client(Numbers).count()
+        await anext(stream)
+        session: Any = channel._session
+    # Its setback is the call's; whoever calls now finds that nobody is there.
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(channel.client(Numbers).fail().__anext__(), 5)
+    assert channel.transport is None
+    assert session._failures <= 1
+    await channel.close()
+
+
 # Behind what does not let WebSockets through
 
 
@@ -496,8 +599,11 @@ async def test_a_topic_whose_events_are_held_back_is_polled() -> None:
 
         server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
         proxied = server.sockets[0].getsockname()[1]
-        await ticks.publish(Tick(-1), lane="a")
+        # More than the server gives at a time: "from now on" is behind all of them.
+        for n in range(-1100, 0):
+            await ticks.publish(Tick(n), lane="a")
         async with polywire.connect_websocket(f"ws://127.0.0.1:{proxied}", settings=settings) as channel:
+            assert await read(channel.subscribe(ticks, lane="a", last=3), 3) == [-3, -2, -1]
             events = channel.subscribe(ticks, lane="a")
             await anext(events)
             reading = asyncio.ensure_future(read(events, 30))

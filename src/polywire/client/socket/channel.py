@@ -140,29 +140,32 @@ def socket_caller(session: Session, defaults: CallOptions, method: Method) -> Ca
     remote = Remote(method, "http", "")
     shape = method.shape
 
-    def begin(args: tuple[Any, ...], kwargs: dict[str, Any]) -> SocketCall:
+    def prepared(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], SocketCall]:
+        """What is said of the call here and now; it begins, and its time, when it is awaited."""
         value = remote.input(args, kwargs)
+        make = partial(SocketCall, session, method, options_here(defaults))
         if not shape.client_streaming:
-            return SocketCall(session, method, options_here(defaults), value, None)
+            return partial(make, value, None)
         if not hasattr(value, "__aiter__"):
             raise TypeError(f"{method.full_name} takes an asynchronous iterator, not {type(value).__name__}")
-        return SocketCall(session, method, options_here(defaults), None, aiter(value))
+        return partial(make, None, aiter(value))
 
     if shape.server_streaming:
 
         def stream(*args: Any, **kwargs: Any) -> Subscription:
-            return Subscription(partial(begin, args, kwargs))
+            return Subscription(prepared(args, kwargs))
 
         return stream
 
-    async def run(call: SocketCall) -> Any:
+    async def run(make: Callable[[], SocketCall]) -> Any:
+        call = make()
         session.start(call)
         return await call.one()
 
-    def unary(*args: Any, **kwargs: Any) -> Awaitable[Any]:
-        return run(begin(args, kwargs))
+    def one(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+        return run(prepared(args, kwargs))
 
-    return unary
+    return one
 
 
 def connect_websocket(

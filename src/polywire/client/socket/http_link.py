@@ -23,7 +23,6 @@ from polywire.protocols.grpc.status import error_told
 if TYPE_CHECKING:
     import httpx
 
-LOST: Final = 1006
 _MOST_CALLS: Final = 128
 _MOST_EVENTS: Final = 100
 """Of a topic, that are asked for at a time."""
@@ -52,14 +51,14 @@ class HttpLink:
         target: Target,
         settings: SocketSettings,
         token: Callable[[], Awaitable[str | None]],
-        closed: Callable[[HttpLink, int, str], None],
+        cut_off: Callable[[HttpLink, Exception], None],
         room: Callable[[], None],
     ) -> None:
         self.calls: dict[int, SocketCall] = {}
         self._target = target
         self._settings = settings
         self._token = token
-        self._closed = closed
+        self._cut_off = cut_off
         self._room = room
         self._next_id = 1
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -170,7 +169,7 @@ class HttpLink:
         except httpx.ConnectError as error:
             if self.calls.get(id) is call:
                 call.lost(seen=False)
-            self._closed(self, LOST, str(error))
+            self._cut_off(self, error)
         except httpx.HTTPError:
             if self.calls.get(id) is call:
                 call.lost(pause=True)

@@ -7,14 +7,14 @@ import contextvars
 import logging
 import random
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from time import monotonic
 from typing import Any
 
 from polywire.client.socket.calls import SocketCall
 from polywire.client.socket.http_link import HttpLink
-from polywire.client.socket.link import HandshakeClosed, HandshakeRefused, SocketLink
+from polywire.client.socket.link import LOST, HandshakeClosed, HandshakeRefused, SocketLink
 from polywire.client.socket.settings import FINAL_CODES, TOKEN_REFUSED, SocketSettings, Token
 from polywire.client.target import Target
 from polywire.errors import Cancelled, ResourceExhausted, RpcError, Unauthenticated, Unavailable
@@ -36,8 +36,8 @@ class Session:
     def __init__(self, target: Target, settings: SocketSettings, token: Token) -> None:
         self.loop = asyncio.get_running_loop()
         self.settings = settings
-        self.error: RpcError | None = None
-        """What every call ends with, once the server does not want us or the channel is closed."""
+        self._end_of_all: Callable[[], RpcError] | None = None
+        """Makes what every call ends with, once the server does not want us or the channel is closed."""
         self._target = target
         self._token = token
         self._link: AnyLink | None = None
@@ -46,6 +46,8 @@ class Session:
         """Whose sockets are not closed yet."""
         self._old: set[AnyLink] = set()
         """Which the server is leaving, with calls that cannot move."""
+        self._failure: Exception | None = None
+        """Of the last attempt, until the next one."""
         self._calls: set[SocketCall] = set()
         """All that are not over, wherever they are."""
         self._waiting: deque[SocketCall] = deque()
@@ -72,9 +74,14 @@ class Session:
     # Calls.
 
     def start(self, call: SocketCall) -> None:
-        """Take a call on, as soon as there is a connection with room for it. Raises ResourceExhausted, `error`."""
-        if self.error is not None:
-            raise self.error
+        """Take a call on, as soon as there is a connection with room for it.
+
+        Raises ResourceExhausted, Unavailable where nobody could be reached just now, and what all ends with.
+        """
+        if self._end_of_all is not None:
+            raise self._end_of_all()
+        if self._failure is not None and not call.terms.wait_for_ready:
+            raise self._unreachable(self._failure)
         if len(self._waiting) >= self.settings.max_waiting_calls:
             raise ResourceExhausted("too many calls wait for a connection", reason=QUEUE_FULL)
         self._calls.add(call)
@@ -83,8 +90,8 @@ class Session:
 
     def again(self, call: SocketCall, pause_s: float = 0.0) -> None:
         """Once more, after so many seconds, when its reader has room: it has been waited for the longest."""
-        if self.error is not None:
-            call.fail(self.error)
+        if self._end_of_all is not None:
+            call.fail(self._end_of_all())
         elif pause_s or not call.room:
             self.spawn(self._later(call, pause_s))
         else:
@@ -113,7 +120,7 @@ class Session:
             if not old.calls:
                 self._old.discard(old)
                 old.close()
-        if self._waiting and self._connecting is None and (link is None or link.leaving) and self.error is None:
+        if self._waiting and self._connecting is None and (link is None or link.leaving) and self._end_of_all is None:
             self._connect()
 
     # Connections.
@@ -127,12 +134,13 @@ class Session:
         self._connecting = None
         if not task.cancelled() and task.exception() is not None:
             logger.error("connecting failed", exc_info=task.exception())
-            self._end(Unavailable("the client has failed"))
+            self._end(lambda: Unavailable("the client has failed"))
         self._flush()
 
     async def _keep_connecting(self, delay_s: float) -> None:
-        while self.error is None:
+        while self._end_of_all is None:
             await asyncio.sleep(delay_s)
+            self._failure = None
             link = self._new_link()
             self._open.add(link)
             link.gone.add_done_callback(partial(self._gone, link))
@@ -147,6 +155,7 @@ class Session:
                 link.close()
                 raise
             self._failures = 0
+            self._failure = None
             self._worked.add(self._choice)
             self._opened_at = monotonic()
             if self._link is not None:
@@ -165,17 +174,16 @@ class Session:
     def _new_link(self) -> AnyLink:
         settings = self.settings
         if settings.transports[self._choice] == "http":
-            return HttpLink(self._target, settings, self.token, self._lost, self._flush)
+            return HttpLink(self._target, settings, self.token, self._cut_off, self._flush)
         return SocketLink(self._target, settings.max_message_bytes, self._lost, self._leaving, self._flush)
 
     def _judge(self, error: Exception) -> float:
         """What it means that there is no connection: how long to wait before the next attempt."""
-        note = f"cannot connect to {self._target}: {error or type(error).__name__}"
-        logger.debug("%s", note)
+        logger.debug("cannot connect to %s: %r", self._target, error)
         if isinstance(error, HandshakeClosed) and self._is_final(error.code, str(error)):
             return 0.0
         if isinstance(error, HandshakeRefused) and error.status in (401, 403):
-            self._end(Unauthenticated("the server refuses the connection"))
+            self._end(lambda: Unauthenticated("the server refuses the connection"))
             return 0.0
         self._failures += 1
         unsuitable = isinstance(error, HandshakeRefused) and error.status not in (429, 502, 503, 504)
@@ -185,12 +193,21 @@ class Session:
             self._choice = (self._choice + 1) % len(self.settings.transports)
             if self._choice:
                 return 0.0
-        for call in [one for one in self._waiting if not one.terms.wait_for_ready and not one.is_resumable]:
-            problem = Unavailable("the service cannot be reached")
-            problem.__cause__ = error.with_traceback(None)
-            problem.add_note(note)
-            call.fail(problem)
+        self._fail_waiting(error)
         return self._pause_s()
+
+    def _fail_waiting(self, error: Exception) -> None:
+        """Nobody can be reached, and it will be a while until that is tried again."""
+        self._failure = error.with_traceback(None)  # its frames would keep the connection
+        for call in [one for one in self._waiting if not one.terms.wait_for_ready and not one.is_resumable]:
+            call.fail(self._unreachable(self._failure))
+
+    def _unreachable(self, cause: Exception) -> Unavailable:
+        """Where we connect to is not for those to know who call the handler that lets it pass."""
+        problem = Unavailable("the service cannot be reached")
+        problem.__cause__ = cause
+        problem.add_note(f"cannot connect to {self._target}: {cause or type(cause).__name__}")
+        return problem
 
     def _pause_s(self) -> float:
         """Full jitter: anywhere below a bound that doubles."""
@@ -207,7 +224,8 @@ class Session:
         if code not in FINAL_CODES:
             return False
         kind = Unauthenticated if code == TOKEN_REFUSED else Unavailable
-        self._end(kind(f"the server has closed the connection for good: {reason or code}", reason=f"CLOSED_{code}"))
+        text = f"the server has closed the connection for good: {reason or code}"
+        self._end(lambda: kind(text, reason=f"CLOSED_{code}"))
         return True
 
     def _lost(self, link: AnyLink, code: int, reason: str) -> None:
@@ -220,11 +238,17 @@ class Session:
         calls = list(link.calls.values())
         for call in reversed(calls):
             call.lost(seen=code != TOKEN_REFUSED)
-        if self._waiting and self._connecting is None and self.error is None:
+        if self._waiting and self._connecting is None and self._end_of_all is None:
             self._connect(self._pause_s())
 
+    def _cut_off(self, link: HttpLink, error: Exception) -> None:
+        """A request could not be sent."""
+        if link is self._link:
+            self._lost(link, LOST, str(error))
+            self._fail_waiting(error)
+
     def _leaving(self, link: SocketLink, reconnect_s: float) -> None:
-        if link is self._link and self._connecting is None and self.error is None:
+        if link is self._link and self._connecting is None and self._end_of_all is None:
             self._connect(reconnect_s * random.random())  # noqa: S311 -- no secret
 
     def _move(self) -> None:
@@ -236,19 +260,19 @@ class Session:
 
     # The end.
 
-    def _end(self, error: RpcError) -> None:
-        self.error = error
+    def _end(self, make_error: Callable[[], RpcError]) -> None:
+        self._end_of_all = make_error
         links = [*self._old, *([] if self._link is None else [self._link])]
         self._link = None
         self._old.clear()
         for call in list(self._calls):
-            call.fail(error)
+            call.fail(make_error())
         for link in links:
             link.close()
 
     async def close(self) -> None:
         """End all calls with CANCELLED; no task or socket is left."""
-        self._end(Cancelled("the channel is closed"))
+        self._end(lambda: Cancelled("the channel is closed"))
         own = asyncio.current_task()
         tasks = [task for task in self._tasks if task is not own]
         if self._connecting is not None:
