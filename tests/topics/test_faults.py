@@ -8,15 +8,11 @@ import os
 import pytest
 import uvloop
 
-from tests.topics.faults.people import PROTOCOLS
+from tests.topics.faults.people import COMES_BACK_BY_ITSELF, PROTOCOLS
 from tests.topics.faults.run import Outcome, Settings, run, verdict
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
 """The full minute: FAULT_SECONDS=60, or `python -m tests.topics.faults`, which tells what happens."""
-
-
-COME_BACK = [number for number, name in enumerate(PROTOCOLS) if not name.startswith("polywire's client")]
-"""By whom a cut is seen: polywire's own clients do not let it be."""
 
 
 def outcome_of(settings: Settings) -> Outcome:
@@ -37,7 +33,8 @@ def test_every_message_once_and_in_order_whatever_is_cut_and_killed() -> None:
 @pytest.mark.slow
 def test_who_comes_back_without_a_position_is_found_out() -> None:
     outcome = outcome_of(Settings(4, subscribers=30, forgetful=15, kills=1, cut_s=1))
-    assert {int(who.partition(":")[0]) for who in outcome.faults} == set(COME_BACK), "they, and nobody else"
+    forgot = {number for number, name in enumerate(PROTOCOLS) if name not in COMES_BACK_BY_ITSELF}
+    assert {int(who.partition(":")[0]) for who in outcome.faults} == forgot, "they, and nobody else"
     # A poll without a position begins with the history.
     assert all(" is missing" in fault for who, fault in outcome.faults.items() if "long polling" not in who)
 

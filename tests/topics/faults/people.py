@@ -39,6 +39,8 @@ PROTOCOLS: dict[str, Subscribe] = {
     "Connect": connect,
     "long polling": polling,
 }
+COMES_BACK_BY_ITSELF = frozenset(name for name in PROTOCOLS if name.startswith("polywire's client"))
+"""It sees no cut, and cannot forget where it was."""
 FEEDS = [*(Feed("ticks", lane) for lane in "abcd"), Feed("crowds", "a")]
 CUT = (ConnectionError, EOFError)
 """What the end of a connection looks like, before its time."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from .people import FEEDS, PROTOCOLS, Publisher, ServerProcess, Subscriber
+from .people import COMES_BACK_BY_ITSELF, FEEDS, PROTOCOLS, Publisher, ServerProcess, Subscriber
 from .proxy import Proxy
 
 _CATCH_UP_S = 30.0
@@ -24,7 +24,7 @@ class Settings:
     seconds: float = 10.0
     subscribers: int = 200
     forgetful: int = 0
-    """Of them: who come back without a position."""
+    """Of them, where they see that they are cut off: who come back without a position."""
     rate: float = 20.0
     cut_s: float = 3.0
     kills: int = 2
@@ -123,11 +123,11 @@ def _subscribers(settings: Settings, port: int, random: Random) -> list[Subscrib
     names = list(PROTOCOLS)
     return [
         Subscriber(
-            names[number % len(names)],
+            name := names[number % len(names)],
             FEEDS[number // len(names) % len(FEEDS)],
             port,
             random,
-            forgets=number < settings.forgetful,
+            forgets=number < settings.forgetful and name not in COMES_BACK_BY_ITSELF,
         )
         for number in range(settings.subscribers)
     ]
