@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from polywire import Int32, Message, Service, mutation, query
+from polywire.contract.folder import contract_texts
 from polywire.contract.lint import RULES, lint_protos, lint_services
 from polywire.protofile import load
+from polywire.schema.docs import without_lint
 
 
 class Book(Message):
@@ -63,6 +65,27 @@ def test_services() -> None:
     ]
     assert all(one.place.rpartition(":")[0] == __file__ for one in found)
     assert {one.rule for one in found} <= RULES.keys()
+
+
+def test_only_the_proto_says_what_is_silenced() -> None:
+    for name, text in contract_texts([Shelf.__polywire__], title="shelf", version="1").items():
+        assert "There are seven" in text, name
+        assert ("lint: allow" in text) == name.endswith(".proto"), name
+
+
+@pytest.mark.parametrize(
+    ("doc", "said"),
+    [
+        ("", ""),
+        ("lint: allow deep-nesting", ""),
+        ("All of them.", "All of them."),
+        ("All of them: lint: allow unbounded-list.", "All of them."),
+        ("All of them. lint: allow unbounded-list, verb-in-path", "All of them."),
+        ("All of them.\nlint: allow unbounded-list\nAnd more.", "All of them.\nAnd more."),
+    ],
+)
+def test_docs_for_people(doc: str, said: str) -> None:
+    assert without_lint(doc) == said
 
 
 PROTO = """syntax = "proto3";

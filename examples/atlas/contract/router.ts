@@ -439,7 +439,7 @@ export type AppRouter = TRPCBuiltRouter<
     };
     /** Trades stocks. */
     market: {
-      /** The last price of each of the fifty stocks: lint: allow unbounded-list. */
+      /** The last price of each of the fifty stocks. */
       listStocks: TRPCQueryProcedure<{ input: void; output: Array<StockUpdate>; meta: object }>;
       /** Every price from now on; whoever comes back gets those that were missed. */
       stockUpdates: TRPCSubscriptionProcedure<{ input: void; output: AsyncIterable<{ id: string; data: StockUpdate }, void, unknown>; meta: object }>;
@@ -447,7 +447,7 @@ export type AppRouter = TRPCBuiltRouter<
       watchAlerts: TRPCSubscriptionProcedure<{ input: { symbol: string; limit: number }; output: AsyncIterable<Alert, void, unknown>; meta: object }>;
       /** Buys; sent again with its key it is confirmed again, and not bought twice. */
       buyStock: TRPCMutationProcedure<{ input: { symbol: string; quantity: number; key: string }; output: StockOrder; meta: object }>;
-      /** Former days, which change no more and may be kept for a day. There are `days`: lint: allow unbounded-list. */
+      /** Former days, which change no more and may be kept for a day. There are `days`. */
       listBars: TRPCQueryProcedure<{ input: { symbol: string; until?: string | null; days?: number }; output: Bars; meta: object }>;
     };
     /** Keeps the last 1000 messages. */
@@ -465,7 +465,7 @@ export type AppRouter = TRPCBuiltRouter<
       subscribe: TRPCSubscriptionProcedure<{ input: { room: string; after?: string | null; last?: number }; output: AsyncIterable<{ id: string; data: RoomsEvent }, void, unknown>; meta: object }>;
       /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
       history: TRPCQueryProcedure<{ input: { room: string; after?: string | null; limit?: number; wait_s?: number }; output: RoomsHistory; meta: object }>;
-      /** Who subscribes now, 10,000 at most: lint: allow unbounded-list. */
+      /** Who subscribes now, 10,000 at most. */
       members: TRPCQueryProcedure<{ input: { room: string }; output: Members; meta: object }>;
     };
     /** The topic typing.{room}. */

@@ -88,8 +88,8 @@ def asyncapi(
                 "receive", name, [by_full[each] for each in asked], [by_full[each] for each in told], method.name
             )
             operation["tags"] = [{"name": method.service}]
-            if method.doc:
-                operation["description"] = method.doc
+            if method.description:
+                operation["description"] = method.description
             operation["x-rpc"] = {"path": method.path.removeprefix("/"), "shape": method.shape.value}
             operations[name] = operation
     document["channels"] = channels

@@ -161,10 +161,10 @@ def _operation(
     operation: dict[str, Any] = {
         "operationId": f"{method.service}.{method.name}{suffix}",
         "tags": [method.service],
-        "summary": _summary(method.doc) or method.name,
+        "summary": _summary(method.description) or method.name,
     }
-    if method.doc:
-        operation["description"] = method.doc
+    if method.description:
+        operation["description"] = method.description
     if parameters:
         operation["parameters"] = parameters
     if body is not None:
@@ -263,8 +263,8 @@ def _tag(service: ServiceType, components: Components) -> dict[str, Any]:
             continue
         entry: dict[str, Any] = {"name": method.name, **_rpc(method), "input": components.ref(method.input)}
         entry["output"] = components.ref(method.output)
-        if method.doc:
-            entry["description"] = method.doc
+        if method.description:
+            entry["description"] = method.description
         methods.append(entry)
     if methods:
         tag["x-rpc-methods"] = methods

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from polywire.protofile import Method as ProtoMethod
+from polywire.schema.docs import LINT
 from polywire.schema.types import Method, MethodKind, Route
 
 NO_SIDE_EFFECTS: Final = "NO_SIDE_EFFECTS"
 """`google.protobuf.MethodOptions.IdempotencyLevel`: clients of Connect use GET for such a method."""
 
 _HTTP: Final = "(google.api.http)"
-_ALLOW = re.compile(r"lint: allow ([a-z-]+(?:, *[a-z-]+)*)")
 _LINE = re.compile(r"HTTP: ([A-Z]+) (/\S*)")
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
 
@@ -34,7 +34,7 @@ def route_line(route: Route) -> str:
 
 def allowed_rules(doc: str) -> frozenset[str]:
     """The rules of the lint that docs silence, by `lint: allow unbounded-list, verb-in-path`."""
-    return frozenset(rule.strip() for found in _ALLOW.findall(doc) for rule in found.split(","))
+    return frozenset(rule.strip() for found in LINT.findall(doc) for rule in found.split(","))
 
 
 def allow_line(method: Method) -> str:

@@ -59,7 +59,7 @@ def sdl_of(model: GraphqlModel) -> str:
 
 def _fields(fields: Iterable[MethodField]) -> Iterator[str]:
     for one in fields:
-        yield from _description(one.method.doc)
+        yield from _description(one.method.description)
         if any(argument.doc for argument in one.arguments):
             yield f"{one.name}("
             yield from _indented(_documented(one.arguments))

@@ -148,7 +148,7 @@ class _Module:
             yield from (f"    {line}" for line in _comment(service.doc))
             yield f"    {router_name(service)}: {{"
             for method in methods:
-                yield from (f"      {line}" for line in _comment(method.doc))
+                yield from (f"      {line}" for line in _comment(method.description))
                 yield f"      {procedure_name(method)}: {self._procedure(method)};"
             yield "    };"
         yield "  }"

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from polywire.schema.docs import without_lint
+
 
 class Kind(enum.IntEnum):
     """What a single value is, whatever the protocol."""
@@ -256,6 +258,7 @@ class Method:
     function: Callable[..., Any] = field(default=lambda: None, repr=False)
     """The undecorated function, taking self first."""
     doc: str = ""
+    """As it was written, so that a .proto tells the lint what it tells it; others get `description`."""
     graphql_name: str = ""
     """Of the field in GraphQL: of Query, Mutation or Subscription, or of what it resolves."""
     resolves: MessageType | None = None
@@ -264,6 +267,11 @@ class Method:
     """A resolver that takes a list of messages, and gives a list with the field of each, in their order."""
     event: str | None = None
     """The name of a stream's events over SSE; None: they have none."""
+
+    @property
+    def description(self) -> str:
+        """What it does, for people."""
+        return without_lint(self.doc)
 
     @property
     def full_name(self) -> str:
