@@ -136,10 +136,17 @@ class Server:
                 seat.deaf()
             hub.drain()
             limit_s = self.drain_s if seconds is None else seconds
+            if self.site.open_calls and limit_s and (seat is None or not seat.retiring):
+                # Subscribers stay to the end: whoever pressed Ctrl-C is to know what it waits for.
+                logger.info("%s: waiting for up to %g s, a second signal ends at once", self._open_calls(), limit_s)
             if not await self._quiet_within(hub, limit_s) and self.site.open_calls:
-                logger.warning("%d calls are still open after %g s: cancelling them", self.site.open_calls, limit_s)
+                logger.warning("%s after %g s: cancelled", self._open_calls(), limit_s)
         finally:
             await self.abort()
+
+    def _open_calls(self) -> str:
+        count = self.site.open_calls
+        return "1 call is still open" if count == 1 else f"{count} calls are still open"
 
     async def abort(self) -> None:
         """Stop at once: open calls are cancelled with UNAVAILABLE, and get a moment to say so."""
