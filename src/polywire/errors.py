@@ -177,6 +177,8 @@ PRECONDITION_FAILED = "PRECONDITION_FAILED"
 RANGE_NOT_SATISFIABLE = "RANGE_NOT_SATISFIABLE"
 """Reasons that polywire itself gives, so that REST can say 400, 422, 413, 405, 415, 406, 412 and 416."""
 
+NO_ROUTE = "NO_ROUTE"
+"""The reason of NOT_FOUND where nothing is at a path."""
 IDLE = "IDLE"
 OVERLOADED = "OVERLOADED"
 """The reason of UNAVAILABLE where the process holds too much of messages that are not whole."""

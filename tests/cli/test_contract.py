@@ -73,6 +73,11 @@ def test_a_breaking_change_is_named_by_place_and_ends_with_1(tmp_path: Path) -> 
     assert "user.User.email" in subjects
     assert any("/v1/users/{id}" in str(change) for change in changes)
     assert contract(tmp_path, "check", "nothing.py:app").returncode == 2
+    (tmp_path / "contract").rename(tmp_path / "kept")
+    first = contract(tmp_path, "check", "users.py:app")
+    assert first.returncode == 2
+    said = "there is no contract in contract; `polywire contract write users.py:app` writes the first one"
+    assert first.stderr == f"error: {said}\n"
 
 
 def test_what_breaks_nobody_ends_with_0_and_says_what_to_do(tmp_path: Path) -> None:

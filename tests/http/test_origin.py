@@ -59,6 +59,7 @@ async def test_a_write_of_a_page_that_is_not_listed_is_refused(verb: str, header
         async with TestClient(App(Notes(), origins=origins)) as client:
             answer = await send(client, verb, *headers)
             assert (answer.status, answer.json()["error"]["reason"]) == (403, "CROSS_ORIGIN")
+            assert "App(origins=...)" in answer.json()["error"]["message"]
             assert "access-control-allow-origin" not in answer.headers
 
 

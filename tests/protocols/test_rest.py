@@ -341,7 +341,10 @@ async def test_content_type(client: TestClient, content_type: str | None, taken:
     answer = await client.post("/things", body=b'{"name":"b"}', headers=headers)
     assert answer.status == (201 if taken else 415)
     if not taken:
-        assert answer.json()["error"]["reason"] == "UNSUPPORTED_MEDIA_TYPE"
+        error = answer.json()["error"]
+        said = f"it is {content_type!r}" if content_type else "there is none"
+        assert error["message"] == f"the content-type must be application/json in UTF-8; {said}"
+        assert error["reason"] == "UNSUPPORTED_MEDIA_TYPE"
 
 
 @pytest.mark.parametrize(

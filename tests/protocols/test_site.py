@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polywire import App, Service, query
+from polywire import App, Service, WebSocket, query
 from polywire.http.exchange import Exchange
 from polywire.protocols.site import Site
 from polywire.runtime.call import UNKNOWN_PEER
@@ -54,6 +54,31 @@ async def test_a_tunnel_that_nobody_offers_is_declined_as_its_http_version_wants
             sink.tunnel = "websocket"
             client.site.on_request(UNKNOWN_PEER, sink)
             assert (await sink.answer()).status == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        ("GET", "/pong", "there is nothing at this path"),
+        ("GET", "/ws", "only WebSockets are answered at this path"),
+        ("GET", "/echo/%zz", "only WebSockets are answered at this path"),
+        ("POST", "/site.Ping/Pong", "site.Ping has no method 'Pong'"),
+        ("POST", "/rpc/site.Ping/Pong", "site.Ping has no method 'Pong'"),
+        ("POST", "/rpc/site.Ping/" + "x" * 1000, f"site.Ping has no method '{'x' * 100}'"),
+        ("POST", "/site.Pong/Ping", "there is nothing at this path"),
+        ("GET", "/site.Ping", "there is nothing at this path"),
+    ],
+)
+async def test_who_is_close_is_told_what_is_there(method: str, path: str, message: str) -> None:
+    app = App(Ping())
+
+    @app.websocket("/echo/{room}")
+    async def echo(ws: WebSocket) -> None: ...
+
+    async with TestClient(app) as client:
+        answer = await client.request(method, path, json={} if method == "POST" else None)
+        error = answer.json()["error"]
+        assert (answer.status, error["reason"], error["message"]) == (404, "NO_ROUTE", message)
 
 
 async def test_what_an_engine_refuses_is_counted_and_told() -> None:

@@ -32,7 +32,8 @@ def check_app(target: str | None, folder: Path | None, verbose: bool, as_json: b
         return USAGE_ERROR
     folder = folder or contract_folder(target)
     if not folder.is_dir():
-        complain(f"there is no contract in {folder}; `polywire contract write` writes the first one")
+        write = f"polywire contract write {target}" if target else "polywire contract write"
+        complain(f"there is no contract in {folder}; `{write}` writes the first one")
         return USAGE_ERROR
     services = [service.type for service in app.services]
     try:

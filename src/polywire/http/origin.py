@@ -24,7 +24,8 @@ class CrossOrigin(PermissionDenied):
     """A page of another origin may not send this."""
 
     def __init__(self) -> None:
-        super().__init__("pages of another origin may not call this", reason="CROSS_ORIGIN")
+        message = "pages of another origin may not call this, but for those that App(origins=...) lists"
+        super().__init__(message, reason="CROSS_ORIGIN")
 
 
 class Origins:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from polywire.errors import METHOD_NOT_ALLOWED, MalformedInput, NotFound, RpcError, Unimplemented
+from polywire.errors import METHOD_NOT_ALLOWED, NO_ROUTE, MalformedInput, NotFound, RpcError, Unimplemented
 
 T = TypeVar("T")
 
@@ -98,7 +98,7 @@ class Router(Generic[T]):
     def _missing(self, verb: str, path: str) -> RpcError:
         allowed = self.allowed(path)
         if not allowed:
-            return NotFound("there is nothing at this path", reason="NO_ROUTE")
+            return NotFound("there is nothing at this path", reason=NO_ROUTE)
         allow = ", ".join(allowed)
         return Unimplemented(
             f"{verb[:16]} is not allowed here; allowed are {allow}",

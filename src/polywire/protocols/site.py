@@ -8,7 +8,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from polywire.errors import Internal, ResourceExhausted, RpcError, Unimplemented
+from polywire.errors import NO_ROUTE, Internal, NotFound, ResourceExhausted, RpcError, Unimplemented
 from polywire.http.exchange import INTERNAL_ERROR, Exchange, Observer
 from polywire.http.gate import SocketGate
 from polywire.http.origin import SAFE, CrossOrigin, Origins, is_sent_across
@@ -237,7 +237,16 @@ class Site:
             if allowed:
                 exchange.respond(204, HeaderBlock([("allow", ", ".join(allowed))]), b"")
                 return
-        respond_error(exchange, error)
+        respond_error(exchange, (self._nearly_found(path) or error) if isinstance(error, NotFound) else error)
+
+    def _nearly_found(self, path: str) -> NotFound | None:
+        """For whoever is close: at this path are WebSockets, or other methods of this service."""
+        if self._sockets.allowed(path):
+            return NotFound("only WebSockets are answered at this path", reason=NO_ROUTE)
+        service, _, method = path.removeprefix("/rpc").removeprefix("/").partition("/")
+        if method and any(table.full_name == service for table, _ in self.app.services):
+            return NotFound(f"{service} has no method {method[:100]!r}", reason=NO_ROUTE)
+        return None
 
     def _observe(self, exchange: Exchange) -> None:
         self._statuses[exchange.status] += 1

@@ -12,7 +12,6 @@ import msgspec
 from polywire.errors import (
     METHOD_NOT_ALLOWED,
     NOT_ACCEPTABLE,
-    UNSUPPORTED_MEDIA_TYPE,
     DeadlineExceeded,
     InvalidArgument,
     RpcError,
@@ -29,7 +28,7 @@ from polywire.protocols.graphql.request import GraphqlRequest, request_from_body
 from polywire.protocols.graphql.schema import GraphqlRefusal
 from polywire.protocols.graphql.shared_streams import SharedStreams, parameter_of, token_of
 from polywire.protocols.graphql.sockets import Sockets
-from polywire.protocols.rest.errors import status_of
+from polywire.protocols.rest.errors import not_json, status_of
 from polywire.protocols.rest.negotiation import EVENT_STREAM, is_json, timeout_s
 from polywire.runtime.metadata import error_pairs
 from polywire.runtime.runtime import Runtime
@@ -77,8 +76,7 @@ class GraphqlServer(ProtocolServer):
     def post(self, exchange: Exchange) -> None:
         content_type = exchange.headers.get("content-type") or ""
         if content_type != JSON and not is_json(content_type):
-            problem = Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
-            refuse(exchange, problem)
+            refuse(exchange, not_json(content_type))
             return
         body = exchange.take_whole(self._limit)
         if body is None:

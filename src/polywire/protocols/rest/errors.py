@@ -71,6 +71,12 @@ def status_of(error: RpcError) -> int:
     return STATUS_OF_CODE[code]
 
 
+def not_json(content_type: str | None) -> Unimplemented:
+    """The error for a body that is not declared as JSON (RFC 8259) in UTF-8."""
+    said = f"it is {content_type[:100]!r}" if content_type else "there is none"
+    return Unimplemented(f"the content-type must be application/json in UTF-8; {said}", reason=UNSUPPORTED_MEDIA_TYPE)
+
+
 def respond_error(exchange: Exchange, error: RpcError, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
     """Answer with the error, in the form that the caller accepts."""
     status = status_of(error)

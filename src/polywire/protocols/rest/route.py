@@ -8,16 +8,14 @@ from polywire.codec import Format, method_codec
 from polywire.codec.parameters import request_binder
 from polywire.errors import (
     NOT_ACCEPTABLE,
-    UNSUPPORTED_MEDIA_TYPE,
     InvalidArgument,
     MalformedInput,
     RpcError,
-    Unimplemented,
 )
 from polywire.http.conditional import Outcome, Validators, evaluate
 from polywire.http.exchange import Exchange
 from polywire.protocols.gather import gather
-from polywire.protocols.rest.errors import respond_error
+from polywire.protocols.rest.errors import not_json, respond_error
 from polywire.protocols.rest.negotiation import accepts_json, is_json, timeout_s
 from polywire.runtime.binding import Binding
 from polywire.runtime.call import Call
@@ -102,8 +100,8 @@ class RestRoute:
     def _run(self, call: Call, body: bytes) -> None:
         exchange: Exchange = call.state
         try:
-            if body and not is_json(exchange.headers.get("content-type") or ""):
-                raise Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
+            if body and not is_json(content_type := exchange.headers.get("content-type") or ""):
+                raise not_json(content_type)
             call.input = self._input(exchange.variables, exchange.query, body)
         except RpcError as error:
             self._refuse(call, error)

@@ -9,7 +9,6 @@ from typing import Any
 from polywire.contract.trpc import procedures
 from polywire.errors import (
     METHOD_NOT_ALLOWED,
-    UNSUPPORTED_MEDIA_TYPE,
     InvalidArgument,
     NotFound,
     RpcError,
@@ -19,6 +18,7 @@ from polywire.http.exchange import Exchange
 from polywire.protocols.endpoint import Endpoint, ProtocolServer
 from polywire.protocols.gather import gather
 from polywire.protocols.parameters import parameters_from_text
+from polywire.protocols.rest.errors import not_json
 from polywire.protocols.rest.negotiation import is_json, timeout_s
 from polywire.protocols.trpc.batch import Batch, LineBatch
 from polywire.protocols.trpc.events import Subscription
@@ -89,9 +89,9 @@ class TrpcServer(ProtocolServer):
             if content_type is None:
                 # A mutation without input has neither a body nor a type.
                 if exchange.sink.has_body:
-                    raise _unsupported()
+                    raise not_json(content_type)
             elif not is_json(content_type):
-                raise _unsupported()
+                raise not_json(content_type)
             if query_fields(exchange.query).get("batch") == "1":
                 exchange.collect(
                     self._limit,
@@ -181,10 +181,6 @@ def _check_kind(procedure: Procedure, kind: str) -> None:
 def _timeout(exchange: Exchange) -> float | None:
     text = exchange.headers.get("request-timeout")
     return None if text is None else timeout_s(text)
-
-
-def _unsupported() -> RpcError:
-    return Unimplemented("the body must be application/json", reason=UNSUPPORTED_MEDIA_TYPE)
 
 
 def _wants_lines(exchange: Exchange) -> bool:
