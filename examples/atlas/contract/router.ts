@@ -461,32 +461,32 @@ export type AppRouter = TRPCBuiltRouter<
     };
     /** The topic rooms.{room}. */
     rooms: {
-      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      /** Messages as they are published. */
       subscribe: TRPCSubscriptionProcedure<{ input: { room: string; after?: string | null; last?: number }; output: AsyncIterable<{ id: string; data: RoomsEvent }, void, unknown>; meta: object }>;
-      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      /** What the history keeps after a position, the oldest first. */
       history: TRPCQueryProcedure<{ input: { room: string; after?: string | null; limit?: number; wait_s?: number }; output: RoomsHistory; meta: object }>;
       /** Who subscribes now, 10,000 at most. */
       members: TRPCQueryProcedure<{ input: { room: string }; output: Members; meta: object }>;
     };
     /** The topic typing.{room}. */
     typing: {
-      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      /** Messages as they are published. */
       subscribe: TRPCSubscriptionProcedure<{ input: { room: string; after?: string | null; last?: number }; output: AsyncIterable<{ id: string; data: TypingEvent }, void, unknown>; meta: object }>;
-      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      /** What the history keeps after a position, the oldest first. */
       history: TRPCQueryProcedure<{ input: { room: string; after?: string | null; limit?: number; wait_s?: number }; output: TypingHistory; meta: object }>;
     };
     /** The topic stocks. */
     stocks: {
-      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      /** Messages as they are published. */
       subscribe: TRPCSubscriptionProcedure<{ input: { after?: string | null; last?: number } | void; output: AsyncIterable<{ id: string; data: StocksEvent }, void, unknown>; meta: object }>;
-      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      /** What the history keeps after a position, the oldest first. */
       history: TRPCQueryProcedure<{ input: { after?: string | null; limit?: number; wait_s?: number } | void; output: StocksHistory; meta: object }>;
     };
     /** The topic confirmations. */
     confirmations: {
-      /** Messages as they are published. after: a position, to go on there; last: so many of the history first. */
+      /** Messages as they are published. */
       subscribe: TRPCSubscriptionProcedure<{ input: { after?: string | null; last?: number } | void; output: AsyncIterable<{ id: string; data: ConfirmationsEvent }, void, unknown>; meta: object }>;
-      /** What the history keeps after a position. wait_s: where there is nothing, wait so long for news. */
+      /** What the history keeps after a position, the oldest first. */
       history: TRPCQueryProcedure<{ input: { after?: string | null; limit?: number; wait_s?: number } | void; output: ConfirmationsHistory; meta: object }>;
     };
   }

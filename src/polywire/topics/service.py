@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from inspect import Parameter, Signature
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from polywire.errors import InvalidArgument
+from msgspec import Meta
+
 from polywire.runtime.call import Call, current_call
 from polywire.schema.names import lower_camel, snake
-from polywire.schema.scalars import Int32
+from polywire.schema.scalars import Doc, Int32
 from polywire.service.operations import OPERATION, mutation, query
 from polywire.service.service import Service
 from polywire.service.tracked import Tracked
@@ -30,6 +31,15 @@ _ANSWER_S: Final = 0.5
 _MOST_MEMBERS: Final = 10_000
 Given = tuple[Any, ...]
 """A field's type, and its default where it has one."""
+_AFTER: Final[Given] = (Annotated[str | None, Doc("A position, to go on after; without it from now on.")], None)
+_LAST: Final[Given] = (Annotated[Int32, Meta(ge=0), Doc("Without `after`: so many of the history first.")], 0)
+_FROM: Final[Given] = (Annotated[str | None, Doc("A position, to go on after; without it from the oldest on.")], None)
+_LIMIT: Final[Given] = (Annotated[Int32, Meta(ge=1, le=MOST_EVENTS)], 100)
+_WAIT_S: Final[Given] = (
+    Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S), Doc("Where there is nothing: seconds to wait for news.")],
+    0.0,
+)
+_DEDUPE_ID: Final[Given] = (Annotated[str | None, Doc("With the same one a message is published only once.")], None)
 
 
 def user_of(call: Call) -> str:
@@ -43,24 +53,23 @@ def topic_service(topic: Topic[Any]) -> type[Service]:
     name = topic.name
     field = lower_camel(snake(name))
     answers = TopicCalls(topic)
-    after: Given = (str | None, None)
     make = partial(_method, topic)
     methods: dict[str, Any] = {
         "subscribe": make(
             query(f"GET {path}", graphql=field),
             answers.subscribe,
             f"Subscribe{name}Request",
-            {"after": after, "last": (Int32, 0)},
+            {"after": _AFTER, "last": _LAST},
             AsyncIterator[Tracked[topic.event]],  # type: ignore[name-defined]
-            "Messages as they are published. after: a position, to go on there; last: so many of the history first.",
+            "Messages as they are published.",
         ),
         "history": make(
             query(f"GET {path}/history", graphql=f"{field}History"),
             answers.history,
             f"{name}HistoryRequest",
-            {"after": after, "limit": (Int32, 100), "wait_s": (float, 0.0)},
+            {"after": _FROM, "limit": _LIMIT, "wait_s": _WAIT_S},
             topic.page,
-            "What the history keeps after a position. wait_s: where there is nothing, wait so long for news.",
+            "What the history keeps after a position, the oldest first.",
         ),
     }
     if topic.has_presence:
@@ -77,9 +86,9 @@ def topic_service(topic: Topic[Any]) -> type[Service]:
             mutation(f"POST {path}", graphql=f"publish{name}"),
             answers.publish,
             f"Publish{name}Request",
-            {"data": (topic.data,), "dedupe_id": (str | None, None)},
+            {"data": (topic.data,), "dedupe_id": _DEDUPE_ID},
             Published,
-            "Publish a message; with the same dedupe_id only once.",
+            "Publish a message.",
         )
     namespace = {
         "__module__": topic.module,
@@ -145,10 +154,6 @@ class TopicCalls:
     async def history(self, call: Call, given: dict[str, Any]) -> Any:
         parameters = self._parameters(given)
         text, limit, wait_s = given["after"], given["limit"], given["wait_s"]
-        if not 0 < limit <= MOST_EVENTS:
-            raise InvalidArgument(f"limit must be 1 to {MOST_EVENTS}")
-        if not 0 <= wait_s <= LONGEST_WAIT_S:
-            raise InvalidArgument(f"wait_s must be 0 to {LONGEST_WAIT_S:g}")
         await self._topic.check(call, "history", parameters)
         topic = self._topic.template.topic(parameters)
         after = None if text is None else Position.parse(text)
