@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from polywire import Int32, Service, query
 from polywire.cli.banner import banner
 from polywire.cli.load import load_app
 
@@ -25,6 +27,8 @@ def test_a_line_to_copy_for_each_protocol(project: Path) -> None:
     body = """-H 'content-type: application/json' -d '{"id": 42}'"""
     assert told["Connect"] == f"curl http://127.0.0.1:8000/user.UserService/GetUser {body}"
     assert told["tRPC"] == "curl 'http://127.0.0.1:8000/trpc/user.getUser?input=%7B%22id%22:42%7D'"
+    call = '{"type": "call", "id": 1, "method": "user.UserService/GetUser", "input": {"id": 42}}'
+    assert told["WebSocket"] == f"wscat -c ws://127.0.0.1:8000/ws -s polywire.v1.json -x '{call}' -w 1"
     assert told["GraphQL"] == "http://127.0.0.1:8000/graphql"
     assert told["Docs"] == "http://127.0.0.1:8000/docs"
     assert told["Health"] == "http://127.0.0.1:8000/health"
@@ -32,8 +36,20 @@ def test_a_line_to_copy_for_each_protocol(project: Path) -> None:
 
 
 def test_what_answers_nowhere_has_no_line(project: Path) -> None:
-    labels = {line.split(None, 1)[0] for line in text(trpc=None, graphql=None).splitlines() if line.strip()}
-    assert not labels & {"tRPC", "GraphQL"}
+    told = text(trpc=None, graphql=None, websocket=None)
+    labels = {line.split(None, 1)[0] for line in told.splitlines() if line.strip()}
+    assert not labels & {"tRPC", "GraphQL", "WebSocket", "Events", "Pages"}
+
+
+def test_events_and_pages() -> None:
+    class Clock(Service, package="clock"):
+        @query("GET /v1/{zone}/ticks")
+        async def ticks(self, zone: str, last: Int32 = 1) -> AsyncIterator[Int32]:
+            yield 1
+
+    told = banner([Clock.__polywire__], "127.0.0.1", 8000, pages="/home.html")
+    assert "  Events    curl -N -H 'accept: text/event-stream' http://127.0.0.1:8000/v1/text/ticks\n" in told
+    assert "  Pages     http://127.0.0.1:8000/home.html\n" in told
 
 
 def test_workers_are_counted(project: Path) -> None:
@@ -46,6 +62,7 @@ def test_tls(project: Path) -> None:
     told = text(tls=True)
     assert "curl -k https://127.0.0.1:8000/v1/users/42" in told
     assert "grpcurl -insecure " in told
+    assert "wscat -n -c wss://127.0.0.1:8000/ws " in told
 
 
 def test_client_certificates(project: Path) -> None:
@@ -64,6 +81,7 @@ def test_a_unix_socket(project: Path) -> None:
         """grpcurl -plaintext -unix -d '{"id": 42}' '/run/my users.sock' user.UserService/GetUser"""
     )
     assert told["Health"] == "curl --unix-socket '/run/my users.sock' http://localhost/health"
+    assert "WebSocket" not in told
 
 
 @pytest.mark.parametrize(

@@ -332,7 +332,7 @@ class _Clash(Service, name="Clash"):
         (lambda: App(_Offer(), _SameRoute()), r"_SameRoute.find: the route 'GET /offer' is that of .*_Offer.get too"),
         (lambda: App(_Offer(), _SameRequest()), r"_SameRequest.get: GetRequest is .*_Offer.get too.*another name="),
         (lambda: App(_OwnRoute()), "_OwnRoute.live: the route 'GET /health/live' is one of polywire's own"),
-        (lambda: App(_Clash()), r"_Clash: .*\.Clash is called Clash too"),
+        (lambda: App(_Clash()), r"_Clash: the message .*\.Clash is called Clash, as the service is; rename one"),
     ],
 )
 def test_apps(make: Callable[[], App], text: str) -> None:

@@ -28,11 +28,13 @@ def banner(
     color: bool = False,
     trpc: str | None = "/trpc",
     graphql: str | None = "/graphql",
+    websocket: str | None = "/ws",
+    pages: str | None = None,
 ) -> str:
     """The text, several lines. what: the application as it was named; tls: a certificate is given.
 
-    client_certificate: callers must show one. uds: a Unix socket, instead of host and port. trpc, graphql: where those
-    answer; None: nowhere.
+    client_certificate: callers must show one. uds: a Unix socket, instead of host and port. trpc, graphql, websocket:
+    where those answer; None: nowhere. pages: where the application's own pages begin.
     """
     services = list(services)
     way = _Way.to(authority(host, port), uds, tls=tls, client_certificate=client_certificate)
@@ -48,41 +50,50 @@ def banner(
         ],
         "",
     ]
-    rows = [*_calls(services, way, trpc)]
+    rows = [*_calls(services, way, trpc, websocket)]
     if uds is None:
         rows += [("GraphQL", url + graphql)] if graphql is not None else []
+        rows += [("Pages", url + pages)] if pages is not None else []
         rows += [("Docs", f"{url}/docs"), ("Health", f"{url}/health"), ("Metrics", f"{url}/metrics")]
     else:  # which no browser opens
         rows += [(name.title(), _command([*way.curl, f"{url}/{name}"])) for name in ("health", "metrics")]
-    lines += [f"  {paint(f'{label:8}', DIM, color=color)} {text}" for label, text in rows]
+    lines += [f"  {paint(f'{label:9}', DIM, color=color)} {text}" for label, text in rows]
     return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How the server is reached: a URL for what curl begins with, and how grpcurl begins and where it calls."""
+    """How the server is reached: a URL for what curl begins with, how grpcurl begins and where it calls, and wscat."""
 
     url: str
     curl: tuple[str, ...]
     grpcurl: tuple[str, ...]
     target: str
+    wscat: tuple[str, ...] | None
+    """None: it knows no Unix sockets."""
 
     @classmethod
     def to(cls, where: str, uds: str | None, *, tls: bool, client_certificate: bool) -> _Way:
         curl = ["curl", *(["-k"] if tls else [])]
         grpcurl = ["grpcurl", "-insecure" if tls else "-plaintext"]
+        wscat = ["wscat", *(["-n"] if tls else [])]
         if client_certificate:
             curl += ["--cert", "client.pem", "--key", "client-key.pem"]
             grpcurl += ["-cert", "client.pem", "-key", "client-key.pem"]
+            wscat += ["--cert", "client.pem", "--key", "client-key.pem"]
         if uds is not None:
             curl += ["--unix-socket", uds]
             grpcurl.append("-unix")
         scheme = "https" if tls else "http"
-        return cls(f"{scheme}://{'localhost' if uds else where}", tuple(curl), tuple(grpcurl), uds or where)
+        url = f"{scheme}://{'localhost' if uds else where}"
+        return cls(url, tuple(curl), tuple(grpcurl), uds or where, tuple(wscat) if uds is None else None)
 
 
-def _calls(services: list[ServiceType], way: _Way, trpc: str | None) -> Iterator[tuple[str, str]]:
+def _calls(
+    services: list[ServiceType], way: _Way, trpc: str | None, websocket: str | None
+) -> Iterator[tuple[str, str]]:
     methods = sorted((method for service in services for method in service.methods), key=_rank)
+    streams = [method for method in methods if method.shape is Shape.SERVER_STREAM and _get(method)]
     for method, example in _with_examples([method for method in methods if method.routes], Examples()):
         yield "REST", rest_call(method, method.routes[0], example, way.url, way.curl)
         # The same method over every protocol shows best what is meant.
@@ -100,6 +111,18 @@ def _calls(services: list[ServiceType], way: _Way, trpc: str | None) -> Iterator
         for method, example in _with_examples(unary, Examples()):
             yield "tRPC", _trpc_call(method, example, f"{way.url}{trpc}/{names[method]}", way.curl)
             break
+    if websocket is not None and way.wscat is not None:
+        for method, example in _with_examples(unary, Examples()):
+            yield "WebSocket", _websocket_call(method, example, f"ws{way.url[4:]}{websocket}", way.wscat)
+            break
+    for method, example in _with_examples(streams, Examples()):
+        words = [*way.curl, "-N", "-H", "accept: text/event-stream"]
+        yield "Events", rest_call(method, _get(method)[0], example, way.url, words)
+        break
+
+
+def _get(method: Method) -> list[Route]:
+    return [route for route in method.routes if route.verb == "GET"]
 
 
 def _rank(method: Method) -> tuple[bool, bool]:
@@ -143,6 +166,12 @@ def _trpc_call(method: Method, example: dict[str, Any], url: str, words: Sequenc
         return _post(url, example, words)
     asked = json.dumps(example, ensure_ascii=False, separators=(",", ":"))
     return _command([*words, f"{url}?input={quote(asked, safe=':,')}" if example else url])
+
+
+def _websocket_call(method: Method, example: dict[str, Any], url: str, words: Sequence[str]) -> str:
+    call = {"type": "call", "id": 1, "method": method.full_name, **({"input": example} if example else {})}
+    text = json.dumps(call, ensure_ascii=False)
+    return _command([*words, "-c", url, "-s", "polywire.v1.json", "-x", text, "-w", "1"])
 
 
 def grpc_call(method: Method, example: dict[str, Any], where: str, words: Sequence[str]) -> str:

@@ -289,6 +289,8 @@ def _banner(app: App, target: str | None, options: ServeOptions, server: Server)
             workers=options.workers,
             trpc=app.trpc.path,
             graphql=app.graphql.path,
+            websocket=app.websocket_options.path,
+            pages=None if target else "/demo/index.html",
             color=wants_color(sys.stderr),
         )
     except Exception:  # a greeting is not worth a server that does not start

@@ -70,8 +70,10 @@ def settings_of(pairs: Iterable[str], taken: Iterable[str]) -> tuple[dict[str, A
         if name in taken:
             raise ValueError(f"--set {name}: it has an option of its own, see --help")
         if name not in known:
-            close = difflib.get_close_matches(name, known.keys() - taken, n=1)
-            raise ValueError(f"--set {name}: no such setting{f'; did you mean {close[0]}?' if close else ''}")
+            names = sorted(known.keys() - taken)
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
+            raise ValueError(f"--set {name}: no such setting; {hint}")
         cls, hint = known[name]
         try:
             found[cls][name] = _value(text, hint)

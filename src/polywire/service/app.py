@@ -373,7 +373,9 @@ def _check_services(services: tuple[BoundService, ...]) -> None:
     found = reachable(messages)
     for full_name in sorted(found.keys() & names.keys()):
         raise SchemaError(
-            _place(names[full_name].instance), f"{where(found[full_name].cls)} is called {full_name} too", "rename one"
+            _place(names[full_name].instance),
+            f"the message {where(found[full_name].cls)} is called {full_name}, as the service is",
+            "rename one, or give the message another package=",
         )
 
 
