@@ -103,6 +103,12 @@ for (const [look, options] of [
       assert.ok(width <= options.viewport.width, `${name}: ${width}`);
       assert.equal(Number(/\d+/.exec(back)[0]) < 128, options.colorScheme === "dark", name);
     }
+    const page = await open("index", {}, { options });
+    for (const path of ["/docs", "/graphql"]) {
+      await page.goto(`${base}${path}`);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(width <= options.viewport.width, `${path}: ${width}`);
+    }
   });
 }
 
