@@ -12,6 +12,7 @@ FLAGS = ["-O3", "-fno-plt", "-fvisibility=hidden", "-g0"]
 
 EXTENSIONS = {
     "polywire.wire.headers": [],
+    "polywire.wire.tunnel": [],
     "polywire.wire.http1": [],
     "polywire.wire.http2": ["nghttp2"],
     "polywire.wire.http2_client": ["nghttp2"],
@@ -31,6 +32,8 @@ EXTENSIONS = {
     "polywire.tasks.eager": [],
     "polywire.http._websocket": [],
     "polywire.protocols._raw_socket": [],
+    "polywire.protocols._socket_outlet": [],
+    "polywire.server._epoll": [],
     "polywire.server._flow": [],
     "polywire.runtime._outlet": [],
     "polywire.topics._delivery": [],

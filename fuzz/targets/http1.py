@@ -5,6 +5,7 @@ from __future__ import annotations
 from fuzz.source import Source, pieces
 from polywire.wire.http1 import Http1Request
 from polywire.wire.limits import HttpLimits
+from polywire.wire.tunnel import Tunnel
 from tests.wire.http1_peer import EMPTY, Peer, echo, statuses
 
 SMALL = HttpLimits(
@@ -26,12 +27,11 @@ def fuzz_one(data: bytes) -> None:
 def hostile(wire: bytes, sizes: list[int], flags: int, end: int) -> None:
     """Any way of answering and any end leave the engine's books in order."""
     mode = flags % 4
-    tunnels: list[Http1Request] = []
+    tunnels: list[Http1Request | Tunnel] = []
 
     def answer(sink: Http1Request) -> None:
         if flags & 32 and sink.tunnel is not None:
-            sink.send_head(200, EMPTY)
-            tunnels.append(sink)
+            tunnels.append(sink.send_head(101, EMPTY))
         elif mode == 0:
             echo(sink)
         elif mode == 1:
@@ -41,6 +41,7 @@ def hostile(wire: bytes, sizes: list[int], flags: int, end: int) -> None:
     engine = peer.engine
     out = b""
     for turn, part in enumerate(pieces(wire, sizes)):
+        engine = peer.engine
         if flags & 8 and turn % 3 == 1:
             engine.pause_writing()
         if not flags & 16 or engine.want_read:
@@ -50,9 +51,13 @@ def hostile(wire: bytes, sizes: list[int], flags: int, end: int) -> None:
         out += peer.settle()
         assert sum(not sink.closed for sink in peer.requests) <= SMALL.max_concurrent_streams
         assert all(sink.buffered_in_bytes <= SMALL.max_buffered_body_bytes for sink in peer.requests)
+    engine = peer.engine
     [engine.receive_eof, engine.timeout, engine.connection_lost, engine.shutdown][end]()
+    for tunnel in tunnels:
+        tunnel.send_data(b"abc")
+        tunnel.send_end()
     for sink in list(peer.requests):
-        if mode == 1 or sink in tunnels:
+        if mode == 1:
             sink.send_data(b"abc")
             sink.send_end()
         elif mode == 2:
@@ -65,7 +70,7 @@ def hostile(wire: bytes, sizes: list[int], flags: int, end: int) -> None:
     assert len(final) <= len(peer.requests) + 1, "more answers than requests and one error"
     assert all(status in (101, 200) for status in final[:-1]), "an answer after an error"
     if final and final[-1] not in (101, 200):
-        assert engine.want_close
+        assert peer.engine.want_close
     closed(peer)
 
 

@@ -44,9 +44,9 @@ def fuzz_one(data: bytes) -> None:
         assert verb in allowed
         assert len(values) == template.count("{")
         # Back again: the values in their places are a path to the same target.
-        filled = template
+        filled, left = template, list(values)
         for name in [part.split("}")[0] for part in template.split("{")[1:]]:
-            value = quote_from_bytes(values.pop(0).encode(), safe="/" if name.endswith("*") else "")
+            value = quote_from_bytes(left.pop(0).encode(), safe="/" if name.endswith("*") else "")
             filled = filled.replace("{" + name + "}", value, 1)
         again, _ = router.match(verb, filled)
         assert again == (verb, template) or "live" in filled

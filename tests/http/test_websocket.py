@@ -33,17 +33,17 @@ class Echo:
 
     def __call__(self, exchange: Exchange) -> None:
         offered = offered_subprotocols(exchange)
-        ws = accept(exchange, self.limits, self.message, self.closed, subprotocol=offered[0] if offered else None)
+        ws = accept(exchange, self.limits, self, subprotocol=offered[0] if offered else None)
         if ws is not None:
             self.sockets.append(ws)
 
-    def message(self, ws: WebSocket, message: str | bytes) -> None:
+    def on_message(self, ws: WebSocket, message: str | bytes) -> None:
         if message == "close":
             ws.close(4000, "as you wish")
         else:
             ws.send(message)
 
-    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
+    def on_closed(self, ws: WebSocket, code: int, reason: str) -> None:
         self.ends.append((code, reason))
 
 
@@ -228,7 +228,7 @@ async def test_bombs_are_unpacked_in_turns(client: TestClient, echo: Echo) -> No
         if message != "more":
             seen.append(turns)
 
-    echo.message = message  # type: ignore[method-assign]
+    echo.on_message = message  # type: ignore[method-assign]
     async with client.websocket("/echo", deflate="no_context_takeover") as ws:
         bomb = ws._engine.encode(bytes(size))
         assert len(bomb) < 6000
@@ -252,7 +252,7 @@ async def test_a_fault_behind_messages_that_wait_is_told_once_they_are_taken(cli
         else:
             ws.send(message)
 
-    echo.message = message  # type: ignore[method-assign]
+    echo.on_message = message  # type: ignore[method-assign]
     engine = WebSocketEngine(1000, is_client=True)
     async with client.websocket("/echo") as ws:
         server = echo.sockets[0]
@@ -275,7 +275,7 @@ async def test_order_is_kept_by_who_pauses_and_resumes_within_a_message(client: 
         ws.resume()
         taken.append(message)
 
-    echo.message = message  # type: ignore[method-assign]
+    echo.on_message = message  # type: ignore[method-assign]
     engine = WebSocketEngine(1000, is_client=True)
     async with client.websocket("/echo") as peer:
         peer.send_raw(engine.encode("1") + engine.encode("2") + engine.encode("3"))
@@ -284,7 +284,7 @@ async def test_order_is_kept_by_who_pauses_and_resumes_within_a_message(client: 
 
 async def test_a_close_that_waits_is_found_when_we_close(client: TestClient, echo: Echo) -> None:
     engine = WebSocketEngine(1000, is_client=True)
-    echo.message = lambda ws, message: ws.pause()  # type: ignore[method-assign]
+    echo.on_message = lambda ws, message: ws.pause()  # type: ignore[method-assign]
     async with client.websocket("/echo") as ws:
         ws.send_raw(engine.encode("one") + engine.encode("two") + engine.encode_close(1001))
         echo.sockets[0].close(4000)
@@ -296,7 +296,7 @@ async def test_who_fails_is_closed_with_1011(client: TestClient, echo: Echo, cap
     def message(ws: WebSocket, message: str | bytes) -> None:
         raise LookupError("a secret")
 
-    echo.message = message  # type: ignore[method-assign]
+    echo.on_message = message  # type: ignore[method-assign]
     with caplog.at_level(logging.ERROR, "polywire"):
         async with client.websocket("/echo") as ws:
             ws.send("one")

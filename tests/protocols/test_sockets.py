@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +13,7 @@ from polywire.runtime.health import State
 from polywire.service.options import WebSocketOptions
 from polywire.testing import TestClient
 from polywire.testing.websocket import TestSocket
+from tests.runtime.beats import Beats
 
 
 class Ping(Service, package="sockets"):
@@ -130,10 +130,10 @@ async def test_one_that_is_paused_is_not_taken_for_dead(client: TestClient, sock
         ws.sink.paused = True
         while not sockets[0].ws.is_paused:
             ws.send("x" * 1000)
-        beats: asyncio.Queue[None] = asyncio.Queue()
-        client.site.runtime.heartbeats.add(lambda: beats.put_nowait(None))
+        beats = Beats()
+        client.site.runtime.heartbeats.add(beats)
         for _ in range(8):
-            await beats.get()
+            await beats.next()
         assert sockets[0].ws.is_open
         ws.sink.resume()
         assert not sockets[0].ws.is_paused

@@ -143,7 +143,7 @@ async def test_a_deadline_is_told_on_time_to_the_caller_of_a_stubborn_handler() 
         started = bench.start("stubborn", timeout_s=0.001)
         with pytest.raises(DeadlineExceeded):
             await started.outcome()
-        assert bench.runtime.suspended == {started.call}, "it still counts"
+        assert bench.runtime.suspended.keys() == {started.call}, "it still counts"
         service.go.set()
         await started.ended()
     assert len(started.told) == 1, "what it returned late goes nowhere"

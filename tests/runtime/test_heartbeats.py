@@ -12,6 +12,11 @@ import pytest
 from polywire.runtime.heartbeats import Heartbeats
 
 
+class Beat:
+    def __init__(self, beat: Callable[[], object]) -> None:
+        self.beat: Callable[[], Any] = beat
+
+
 class Handle:
     def __init__(self) -> None:
         self.cancelled = False
@@ -56,8 +61,8 @@ def test_without_anybody_there_is_no_timer(loop: FakeLoop) -> None:
 def test_one_timer_calls_everybody_twice_in_an_interval(loop: FakeLoop) -> None:
     hearts = heartbeats(loop)
     beats: list[str] = []
-    hearts.add(lambda: beats.append("a"))
-    hearts.add(lambda: beats.append("b"))
+    hearts.add(Beat(lambda: beats.append("a")))
+    hearts.add(Beat(lambda: beats.append("b")))
     for count in (1, 2, 3):
         assert [delay for delay, *_ in loop.timers] == [5.0]
         loop.pass_time()
@@ -73,16 +78,16 @@ def test_who_was_discarded_is_not_called_and_the_timer_ends_with_the_last(loop: 
             beats.append(1)
 
     first, second = Stream(), Stream()
-    hearts.add(first.beat)
-    hearts.add(second.beat)
-    hearts.discard(first.beat)  # another object each time, and equal
+    hearts.add(first)
+    hearts.add(second)
+    hearts.discard(first)
     loop.pass_time()
     assert beats == [1]
-    hearts.discard(second.beat)
-    hearts.discard(second.beat)
+    hearts.discard(second)
+    hearts.discard(second)
     loop.pass_time()
     assert (beats, loop.timers) == ([1], [])
-    hearts.add(first.beat)
+    hearts.add(first)
     loop.pass_time()
     assert beats == [1, 1]
 
@@ -91,11 +96,12 @@ def test_one_that_leaves_while_it_is_called(loop: FakeLoop) -> None:
     hearts = heartbeats(loop)
     beats: list[int] = []
 
-    def once() -> None:
-        beats.append(1)
-        hearts.discard(once)
+    class Once:
+        def beat(self) -> None:
+            beats.append(1)
+            hearts.discard(self)
 
-    hearts.add(once)
+    hearts.add(Once())
     loop.pass_time()
     loop.pass_time()
     assert (beats, loop.timers) == ([1], [])
@@ -103,7 +109,7 @@ def test_one_that_leaves_while_it_is_called(loop: FakeLoop) -> None:
 
 def test_closing_ends_the_timer(loop: FakeLoop) -> None:
     hearts = heartbeats(loop)
-    hearts.add(lambda: None)
+    hearts.add(Beat(list))
     ((_, _, handle),) = loop.timers
     hearts.close()
     assert handle.cancelled
@@ -112,7 +118,7 @@ def test_closing_ends_the_timer(loop: FakeLoop) -> None:
 def test_many_are_called_back_little_by_little_and_each_once(loop: FakeLoop) -> None:
     hearts = heartbeats(loop)
     beats: list[int] = []
-    calls = [partial(beats.append, number) for number in range(150)]
+    calls = [Beat(partial(beats.append, number)) for number in range(150)]
     for call in calls:
         hearts.add(call)
     sizes = []
@@ -137,7 +143,7 @@ def test_many_are_called_back_little_by_little_and_each_once(loop: FakeLoop) -> 
 async def test_in_a_real_loop() -> None:
     beaten = asyncio.Event()
     hearts = Heartbeats(asyncio.get_running_loop(), 0.002)
-    hearts.add(beaten.set)
+    hearts.add(Beat(beaten.set))
     for _ in range(2):
         await asyncio.wait_for(beaten.wait(), 10)
         beaten.clear()

@@ -88,7 +88,7 @@ class Clock:
     """The runtime's clock, and a look at all idle streams when a test says so."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = monotonic()
+        self.now = float(round(monotonic()))  # whole seconds add up without rounding
         monkeypatch.setattr(runtime_module, "monotonic", lambda: self.now)
 
     def look(self, bench: Bench, started: Started, after_s: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import struct
@@ -270,6 +271,37 @@ async def test_a_peer_that_does_not_read_is_cut_off(serving: Any) -> None:
             client.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
             await until(lambda: server.open_connections == 1)
             await until(lambda: server.open_connections == 0)
+
+
+async def test_so_is_one_that_has_ended_its_own_side(serving: Any) -> None:
+    """Its answer waited in memory for as long as it liked, and it was counted no more."""
+    async with serving(write_timeout_s=0.2) as server:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            await until(lambda: server.open_connections == 1)
+            await until(lambda: server.open_connections == 0)
+            client.settimeout(5)
+            size = 0
+            with contextlib.suppress(ConnectionResetError):
+                while part := client.recv(1 << 20):
+                    size += len(part)
+            assert size < 8 * 1024 * 1024
+
+
+async def test_one_that_has_ended_its_side_gets_all_of_a_long_answer(serving: Any) -> None:
+    async with serving() as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(b"GET /big HTTP/1.1\r\nhost: a\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            client.setblocking(False)
+            size = 0
+            while part := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(client, 1 << 20), 5):
+                size += len(part)
+            assert size > 8 * 1024 * 1024
+        await until(lambda: server.open_connections == 0)
 
 
 async def test_a_peer_that_reads_slowly_is_not_cut_off(serving: Any) -> None:

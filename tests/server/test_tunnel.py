@@ -24,11 +24,10 @@ class Tunnel:
 
     def __init__(self, site: TunnelSite, sink: Any) -> None:
         self.site = site
-        self.sink = sink
         self.received = b""
         self.writable = True
         sink.receiver = self
-        sink.send_head(101, EMPTY)
+        self.sink = sink.send_head(101, EMPTY)
         site.tunnels.append(self)
 
     def on_readable(self) -> None:

@@ -39,16 +39,16 @@ class SocketSite(EchoSite):
         if sink.tunnel is None:
             super().on_request(peer, sink)
             return
-        ws = accept(Exchange(sink, peer), LIMITS, self.message, self.closed)
+        ws = accept(Exchange(sink, peer), LIMITS, self)
         if ws is not None:
             self.sockets.append(ws)
 
-    def message(self, ws: WebSocket, message: str | bytes) -> None:
+    def on_message(self, ws: WebSocket, message: str | bytes) -> None:
         self.taken += 1
         if not ws.send(message):
             ws.pause_until_drained()
 
-    def closed(self, ws: WebSocket, code: int, reason: str) -> None:
+    def on_closed(self, ws: WebSocket, code: int, reason: str) -> None:
         self.ends.append((code, reason))
 
 

@@ -36,8 +36,15 @@ class Reader:
         return self.mailbox
 
 
+class Brings:
+    """Who is asked to go on."""
+
+    def __init__(self, more: Any) -> None:
+        self.go_on = more
+
+
 def make(most: int = 4, most_bytes: int = 100, more: Any = lambda: None) -> Mailbox:
-    return Mailbox(asyncio.get_running_loop(), most, most_bytes, more)
+    return Mailbox(most, most_bytes, Brings(more))
 
 
 async def test_what_comes_before_and_after_it_is_asked_for_comes_once_and_in_order() -> None:

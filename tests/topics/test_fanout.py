@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,9 +26,9 @@ class News:
         self.readers = readers
         self.passes = 0
 
-    def begin_pass(self) -> tuple[tuple[Any, ...], Iterator[Reader]]:
+    def begin_pass(self) -> tuple[tuple[Any, ...], list[Reader]]:
         self.passes += 1
-        return (), iter(self.readers)
+        return (), self.readers
 
     def end_pass(self) -> bool:
         return False

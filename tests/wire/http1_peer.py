@@ -8,6 +8,7 @@ from collections.abc import Callable
 from polywire.wire.headers import CommonHeaders, HeaderBlock
 from polywire.wire.http1 import Http1Connection, Http1Request
 from polywire.wire.limits import HttpLimits
+from polywire.wire.tunnel import Tunnel
 
 TEXT = HeaderBlock([("content-type", "text/plain")])
 COMMON = CommonHeaders(HeaderBlock([("server", "t")]))
@@ -18,7 +19,7 @@ class Receiver:
     """Records what it is told, and collects the body as it arrives."""
 
     def __init__(self, sink: Http1Request, *, collect: bool = True) -> None:
-        self.sink = sink
+        self.sink: Http1Request | Tunnel = sink
         self.collect = collect
         self.told: list[str] = []
         self.body = b""
@@ -63,7 +64,7 @@ class Peer:
         self.requests: list[Http1Request] = []
         self.receivers: list[Receiver] = []
         self.outputs = 0
-        self.engine = Http1Connection(self.on_request, limits or HttpLimits(), COMMON, scheme)
+        self.engine: Http1Connection | Tunnel = Http1Connection(self.on_request, limits or HttpLimits(), COMMON, scheme)
         self.engine.on_output = self.on_output
 
     def on_request(self, sink: Http1Request) -> None:
@@ -78,14 +79,24 @@ class Peer:
 
     def send(self, data: bytes) -> bytes:
         self.engine.receive_data(data)
-        return self.engine.data_to_send()
+        return self.flush()
+
+    def flush(self) -> bytes:
+        """What a driver does in one turn: it goes on with the tunnel that the connection is left to."""
+        out = self.engine.data_to_send()
+        if isinstance(self.engine, Http1Connection) and (tunnel := self.engine.successor) is not None:
+            self.engine.leave()
+            self.engine = tunnel
+            tunnel.on_output = self.on_output
+            out += tunnel.data_to_send()
+        return out
 
     def settle(self) -> bytes:
         """What a driver's further turns bring: as many flushes as the engine asks for."""
         out = b""
         while self.outputs:
             self.outputs = 0
-            out += self.engine.data_to_send()
+            out += self.flush()
         return out
 
     def describe(self) -> list[tuple[object, ...]]:

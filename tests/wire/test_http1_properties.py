@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from polywire.wire.http1 import Http1Request
 from polywire.wire.limits import HttpLimits
+from polywire.wire.tunnel import Tunnel
 
 from .http1_peer import EMPTY, Peer, echo, statuses
 
@@ -138,13 +139,15 @@ SMALL = HttpLimits(
     st.sampled_from(["eof", "timeout", "lost", "shutdown"]),
 )
 def test_hostile_bytes_have_only_documented_outcomes(data: bytes, places: list[int], mode: str, end: str) -> None:
+    tunnels: list[Http1Request | Tunnel] = []
+
     def answer(sink: Http1Request) -> None:
         if mode == "at once":
             echo(sink)
         elif mode == "stream" or (mode == "tunnel" and sink.tunnel is None):
             sink.send_head(200, EMPTY)
         elif mode == "tunnel":
-            sink.send_head(101, EMPTY)
+            tunnels.append(sink.send_head(101, EMPTY))
 
     peer = Peer(answer, SMALL)
     out = b""
@@ -165,8 +168,10 @@ def test_hostile_bytes_have_only_documented_outcomes(data: bytes, places: list[i
             sink.send_end()
         elif mode == "never":
             sink.reset(8)
+    for tunnel in tunnels:
+        tunnel.send_end()
     out += peer.settle()
-    assert all(sink.closed for sink in peer.requests) or peer.engine.open_requests
+    assert all(sink.closed for sink in (*peer.requests, *tunnels)) or peer.engine.open_requests
     assert set(statuses(out)) <= ALLOWED | {100, 101}
     final = [status for status in statuses(out) if status not in (100, 101)]
     assert 101 not in statuses(out)[:-1], "nothing of HTTP follows it"

@@ -7,8 +7,9 @@ import pytest
 from polywire.wire.headers import HeaderBlock
 from polywire.wire.http1 import Http1Request
 from polywire.wire.limits import HttpLimits
+from polywire.wire.tunnel import Tunnel
 
-from .http1_peer import EMPTY, TEXT, Peer, deliveries, echo, statuses
+from .http1_peer import EMPTY, TEXT, Peer, Receiver, deliveries, echo, statuses
 
 UPGRADE = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"
 GET = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -19,12 +20,29 @@ SWITCHED = (
 ACCEPT = HeaderBlock([("sec-websocket-accept", "k")])
 
 
-def accept(sink: Http1Request) -> None:
-    sink.send_head(101, ACCEPT)
+def accept(sink: Http1Request) -> Tunnel:
+    """Takes the offer up; the sink to go on with."""
+    tunnel = sink.send_head(101, ACCEPT)
+    assert isinstance(tunnel, Tunnel)
+    if isinstance(tunnel.receiver, Receiver):
+        tunnel.receiver.sink = tunnel
+    return tunnel
 
 
-def taken_up(limits: HttpLimits | None = None, *, collect: bool = True) -> Peer:
-    peer = Peer(accept, limits, collect=collect)
+class TunnelPeer(Peer):
+    """Takes up the tunnel that it is offered."""
+
+    sink: Tunnel
+
+    def __init__(self, limits: HttpLimits | None = None, *, collect: bool = True) -> None:
+        super().__init__(self.take_up, limits, collect=collect)
+
+    def take_up(self, sink: Http1Request) -> None:
+        self.sink = accept(sink)
+
+
+def taken_up(limits: HttpLimits | None = None, *, collect: bool = True) -> TunnelPeer:
+    peer = TunnelPeer(limits, collect=collect)
     assert peer.send(UPGRADE) == SWITCHED
     return peer
 
@@ -34,14 +52,16 @@ def test_an_offer_is_a_get_until_it_is_taken_up() -> None:
     peer.send(UPGRADE)
     sink = peer.requests[0]
     assert (sink.method, sink.tunnel, sink.has_body, sink.ended) == ("GET", "websocket", False, True)
-    sink.send_head(101, ACCEPT)
-    assert (sink.method, sink.tunnel, sink.has_body, sink.ended) == ("GET", "websocket", True, False)
+    tunnel = accept(sink)
+    assert (tunnel.method, tunnel.tunnel, tunnel.has_body, tunnel.ended) == ("GET", "websocket", True, False)
+    assert (tunnel.target, tunnel.authority, tunnel.headers) == ("/ws", "a", sink.headers)
+    assert sink.closed
     assert peer.settle() == SWITCHED
 
 
 @pytest.mark.parametrize("parts", deliveries(UPGRADE + b"\x81\x80mask" + GET), ids=["whole", "bytes", "halves"])
 def test_what_follows_is_the_tunnels_and_no_request(parts: list[bytes]) -> None:
-    peer = Peer(accept)
+    peer = TunnelPeer()
     out = b"".join([peer.send(part) for part in parts])
     assert out == SWITCHED
     assert len(peer.requests) == 1
@@ -50,7 +70,7 @@ def test_what_follows_is_the_tunnels_and_no_request(parts: list[bytes]) -> None:
 
 def test_bytes_go_both_ways_without_framing() -> None:
     peer = taken_up()
-    sink = peer.requests[0]
+    sink = peer.sink
     assert sink.send_data(b"0\r\n\r\n")
     assert peer.settle() == b"0\r\n\r\n"
     peer.send(b"\r\n\r\n")
@@ -143,31 +163,31 @@ def test_the_101_keeps_its_place_in_the_pipeline() -> None:
     peer = Peer()
     peer.send(GET + UPGRADE + b"abc")
     first, second = peer.requests
-    accept(second)
-    second.send_data(b"xyz")
+    accept(second).send_data(b"xyz")
     assert peer.settle() == b""
-    assert peer.receivers[1].body == b"abc"
+    assert peer.receivers[1].body == b"", "not before its answer is out"
     echo(first)
     assert peer.settle().endswith(b"GET /1" + SWITCHED + b"xyz")
+    assert peer.receivers[1].body == b"abc"
 
 
 def test_credit_bounds_what_is_held_of_a_tunnel() -> None:
     peer = taken_up(HttpLimits(max_buffered_body_bytes=4), collect=False)
-    sink = peer.requests[0]
-    peer.send(b"0123456789")
-    assert (sink.buffered_in_bytes, peer.engine.want_read) == (4, False)
-    assert sink.take() == b"0123"
-    sink.grant(4)
-    peer.settle()
-    assert sink.take() == b"4567"
-    sink.grant(4)
-    peer.settle()
-    assert (sink.take(), peer.engine.want_read) == (b"89", True)
+    sink = peer.sink
+    peer.send(b"012")
+    assert (sink.buffered_in_bytes, peer.engine.want_read) == (3, True)
+    peer.send(b"3456789")
+    assert (sink.buffered_in_bytes, peer.engine.want_read) == (10, False)
+    assert sink.take() == b"0123456789"
+    assert not peer.engine.want_read
+    sink.grant(10)
+    assert peer.outputs, "the driver is to read again"
+    assert peer.engine.want_read
 
 
 def test_a_tunnel_is_read_although_its_peer_does_not_read() -> None:
     peer = taken_up(HttpLimits(high_water_bytes=10, low_water_bytes=0))
-    sink = peer.requests[0]
+    sink = peer.sink
     peer.engine.pause_writing()
     assert not sink.send_data(b"x" * 100)
     peer.settle()
@@ -194,7 +214,7 @@ def test_nobody_times_a_tunnel_and_it_is_not_idle() -> None:
 
 def test_the_peer_closes_its_direction_and_ours_stays_open() -> None:
     peer = taken_up()
-    sink = peer.requests[0]
+    sink = peer.sink
     peer.send(b"last")
     peer.engine.receive_eof()
     assert (sink.ended, sink.closed, peer.receivers[0].told[-1]) == (True, False, "readable")
@@ -210,7 +230,7 @@ def test_the_peer_closes_its_direction_and_ours_stays_open() -> None:
 
 def test_we_close_our_direction_and_what_comes_is_received() -> None:
     peer = taken_up()
-    sink = peer.requests[0]
+    sink = peer.sink
     assert not peer.engine.want_eof
     sink.send_data(b"bye")
     sink.send_end()
@@ -229,7 +249,7 @@ def test_we_close_our_direction_and_what_comes_is_received() -> None:
 
 def test_what_came_before_both_ends_may_be_taken_after_them() -> None:
     peer = taken_up(collect=False)
-    sink = peer.requests[0]
+    sink = peer.sink
     sink.send_end()
     peer.send(b"answer")
     peer.engine.receive_eof()
@@ -239,7 +259,7 @@ def test_what_came_before_both_ends_may_be_taken_after_them() -> None:
 
 def test_a_peer_that_does_not_close_after_us_is_timed() -> None:
     peer = taken_up()
-    peer.requests[0].send_end()
+    peer.sink.send_end()
     peer.settle()
     assert peer.engine.awaiting_body
     peer.engine.timeout()
@@ -253,13 +273,13 @@ def test_a_drain_leaves_tunnels_to_those_who_hold_them_and_waits_for_no_answer_t
     peer.engine.shutdown()
     peer.send(b"on")
     assert (peer.engine.want_close, peer.receivers[0].body) == (False, b"on")
-    peer.requests[0].send_data(b"bye")
-    peer.requests[0].send_end()
+    peer.sink.send_data(b"bye")
+    peer.sink.send_end()
     assert peer.settle() == b"bye"
     assert peer.engine.want_close
 
     half_closed = taken_up()
-    half_closed.requests[0].send_end()
+    half_closed.sink.send_end()
     half_closed.engine.shutdown()
     half_closed.settle()
     assert half_closed.engine.want_close
@@ -280,10 +300,9 @@ def test_eof_before_the_decision_counts_after_it() -> None:
         peer.send(UPGRADE + more)
         peer.engine.receive_eof()
         assert not peer.engine.want_close
-        sink = peer.requests[0]
-        decide(sink)
+        sink = decide(peer.requests[0])
         out = peer.settle()
-        if decide is accept:
+        if sink is not None:
             assert (peer.receivers[0].body, sink.ended) == (b"abc", True)
             sink.send_end()
         for request in peer.requests[1:]:
@@ -299,7 +318,7 @@ def test_other_ends(ending: str) -> None:
     peer = taken_up()
     peer.send(b"abc")
     if ending == "reset":
-        peer.requests[0].reset(0)
+        peer.sink.reset(0)
         peer.settle()
         assert "gone" not in peer.receivers[0].told
     else:
@@ -310,6 +329,6 @@ def test_other_ends(ending: str) -> None:
 
 
 def test_a_tunnel_answers_to_no_one_else() -> None:
-    sink = taken_up().requests[0]
+    sink = taken_up().sink
     with pytest.raises(RuntimeError):
         sink.respond(200, EMPTY, b"")

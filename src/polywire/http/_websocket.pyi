@@ -1,8 +1,6 @@
-from collections.abc import Callable
-from typing import Any
-
 from polywire.http.exchange import Exchange
-from polywire.http.websocket import OnClosed, OnMessage, WebSocketLimits
+from polywire.http.websocket import Listener, WebSocketLimits
+from polywire.tasks.eager import Mailbox
 from polywire.wire.headers import HeaderBlock
 from polywire.wire.websocket import WebSocketEngine
 from polywire.wire.websocket_deflate import DeflateParameters
@@ -12,16 +10,14 @@ class WebSocket:
         self,
         exchange: Exchange,
         limits: WebSocketLimits,
-        on_message: OnMessage,
-        on_closed: OnClosed,
+        listener: Listener,
         status: int,
         block: HeaderBlock,
         deflate: DeflateParameters | None,
     ) -> None: ...
     exchange: Exchange
     engine: WebSocketEngine
-    state: Any
-    on_messages: Callable[[WebSocket, list[str | bytes]], None] | None
+    mailbox: Mailbox | None
     heard: int
     sent_bytes: int
     shares_frames: bool

@@ -4,6 +4,9 @@
 import asyncio
 import logging
 
+from polywire.wire.ahead cimport fetch
+from polywire.wire.tunnel cimport Tunnel
+
 from polywire.http.exchange import Exchange, Gone
 from polywire.wire.websocket import WebSocketEngine
 
@@ -18,61 +21,35 @@ cdef int INTERNAL_ERROR = 1011
 cdef int CANCEL = 8
 
 cdef object on_exchange_writable = Exchange.on_writable
+cdef object on_exchange_gone = Exchange.on_gone
 
 
 cdef class WebSocket:
-    """One WebSocket that is open, of the server's end. In one loop, never from other threads.
+    """One WebSocket that is open, of the server's end: the receiver of its tunnel. In one loop, never from other threads.
 
     The peer gets credit for what has been taken: while it is paused, nothing more is read.
     """
 
-    cdef readonly object exchange
-    # For the protocol that speaks over it.
-    cdef public object state
-    # Told instead of `on_message` where a read has brought nothing but messages: all of them at once.
-    cdef public object on_messages
-    # Reads that have brought something, a pong perhaps: whether the peer lives.
-    cdef readonly Py_ssize_t heard
-    # For the exchange, which asks for it when it is over.
-    cdef readonly Py_ssize_t sent_bytes
-    # A message has the same frame on all of them: nothing is compressed.
-    cdef readonly bint shares_frames
-    # Nothing is taken, and so nothing heard of the peer.
-    cdef readonly bint is_paused
-    # The code and reason that we have closed it with; None: we have not.
-    cdef readonly tuple closing
-    cdef readonly object engine
-    cdef object sink, encode, on_message, on_closed, __weakref__
-    cdef double close_timeout_s
-    # It is paused until the peer has taken what is queued.
-    cdef bint resumes
-    cdef bint reading, over
-    # In which more of what has come is unpacked.
-    cdef object next_turn
-    # What a read has brought and nobody has taken yet, the next one last.
-    cdef list queued
-    cdef object close_timer
-
-    def __init__(self, exchange, limits, on_message, on_closed, int status, block, deflate):
+    def __init__(self, exchange, limits, listener, int status, block, deflate):
         self.exchange = exchange
-        self.sink = exchange.sink
-        self.engine = WebSocketEngine(limits.max_message_bytes, deflate=deflate)
-        self.encode = self.engine.encode
+        self.frames = WebSocketEngine(limits.max_message_bytes, deflate=deflate)
         self.shares_frames = deflate is None
         self.close_timeout_s = limits.close_timeout_s
-        self.on_message = on_message
-        self.on_closed = on_closed
+        self.listener = listener
         exchange.writer = self
         exchange.start(status, block)
-        exchange.watch(self.gone)
-        exchange.on_readable = self.readable
-        exchange.on_writable = self.writable
-        self.sink.receiver = exchange
+        self.sink = exchange.sink
+        self.tunnel = self.sink if type(self.sink) is Tunnel else None
+        self.sink.receiver = self
         self.sink.body_timed = False
         self.sink.grant(0)
         if self.sink.buffered_in_bytes or self.sink.ended:
             # Of a peer on HTTP/2 that did not wait for the answer: it is not told of again. Our owner is not ready yet.
             asyncio.get_running_loop().call_soon(self.readable)
+
+    @property
+    def engine(self):
+        return self.frames
 
     @property
     def is_open(self):
@@ -88,14 +65,23 @@ cdef class WebSocket:
         """Queue a message; False: above the high-water mark, or closed: await `drained` before more."""
         if self.closing is not None or self.over:
             return False
-        return self.write(<bytes>self.encode(message))
+        return self.write(self.frames.encode(message))
 
     def frame(self, message):
         """The frame of a message, for `send_frame`."""
-        return self.encode(message)
+        return self.frames.encode(message)
 
     def send_frame(self, bytes frame):
         """As `send`, of what `frame` made, on this socket or on another one; where `shares_frames` of both."""
+        return self.put(frame)
+
+    cdef void fetch_ahead(self, int steps) noexcept:
+        if steps == 0:
+            fetch(self.tunnel)
+        elif self.tunnel is not None:
+            self.tunnel.fetch_ahead(steps - 1)
+
+    cdef bint put(self, bytes frame) except -1:
         if self.closing is not None or self.over:
             return False
         return self.write(frame)
@@ -103,7 +89,7 @@ cdef class WebSocket:
     cdef bint write(self, bytes data) except -1:
         """What `Exchange.write` does: once for each message its call would show, and a look at the exchange does."""
         self.sent_bytes += len(data)
-        if self.sink.send_data(data):
+        if self.tunnel.send(data) if self.tunnel is not None else self.sink.send_data(data):
             return True
         self.exchange._blocked = True
         return False
@@ -111,7 +97,7 @@ cdef class WebSocket:
     def ping(self):
         """Ask whether the peer lives: `heard` grows with its answer. Not where it takes nothing in any case."""
         if self.closing is None and not self.over and not self.exchange._blocked:
-            self.write(self.engine.encode_ping())
+            self.write(self.frames.ping())
 
     async def drained(self):
         """Wait until the peer has taken enough of what is queued. Returns at once where it has left."""
@@ -137,10 +123,23 @@ cdef class WebSocket:
             self.is_paused = False
             self.readable()
 
-    cpdef writable(self):
+    # What the engine below tells.
+
+    def on_readable(self):
+        self.readable()
+
+    def on_writable(self):
         on_exchange_writable(self.exchange)
         if self.resumes:
             self.resume()
+
+    def on_gone(self):
+        exchange = self.exchange
+        # First, so that what is ended hears of that rather than of Gone.
+        exchange._on_gone = self.gone
+        on_exchange_gone(exchange)
+
+    # Its end.
 
     def close(self, int code=NORMAL, str reason=""):
         """Begin the closing handshake (RFC 6455 §7.1.2); `on_closed` comes with the peer's answer, or after a while.
@@ -149,7 +148,7 @@ cdef class WebSocket:
         """
         if self.closing is not None or self.over:
             return
-        self.write(self.engine.encode_close(code, reason))
+        self.write(self.frames.closing(code, reason))
         self.closing = (code, reason)
         # What the peer still sends is read on for its close to be found.
         self.is_paused = self.resumes = False
@@ -183,26 +182,30 @@ cdef class WebSocket:
 
     cdef int read(self) except -1:
         cdef bytes part
+        cdef Frames frames = self.frames
         sink = self.sink
-        engine = self.engine
         while not self.is_paused and not self.over:
             if self.queued:
                 self.take(self.queued.pop())
                 continue
-            failure = engine.failure
+            failure = frames.failure
             if failure is not None:
                 self.fail(failure[0], failure[1])
                 return 0
-            if engine.waiting:
+            if frames.waiting:
                 # Much was unpacked: others have their turn before there is more.
                 self.next_turn = asyncio.get_running_loop().call_soon(self.go_on)
                 return 0
-            part = sink.take()
+            if self.tunnel is not None:
+                part = self.tunnel.taken()
+            else:
+                part = sink.take()
+                if part:
+                    sink.grant(len(part))
             if not part:
                 if sink.ended:
                     self.gone()
                 return 0
-            sink.grant(len(part))
             self.heard += 1
             self.receive(part)
         return 0
@@ -214,9 +217,9 @@ cdef class WebSocket:
         self.readable()
 
     cdef int receive(self, bytes data) except -1:
-        cdef list found = self.engine.receive_data(data)
-        if self.on_messages is not None and self.closing is None and all_messages(found):
-            self.on_messages(self, found)
+        cdef list found = self.frames.receive_data(data)
+        if self.mailbox is not None and self.closing is None and all_messages(found):
+            self.mailbox.receive(self, found)
             return 0
         found.reverse()
         self.queued = found
@@ -234,27 +237,27 @@ cdef class WebSocket:
     cdef int take(self, one) except -1:
         if type(one) is not tuple:
             if self.closing is None:
-                self.on_message(self, one)
+                self.listener.on_message(self, one)
             return 0
         opcode, payload = one
         if opcode == PING:
             # One who takes nothing gets no pongs either: they would pile up.
             if self.closing is None and not self.exchange._blocked:
-                self.write(self.engine.encode_pong(payload))
+                self.write(self.frames.pong(payload))
         elif opcode != PONG:
             self.closed_by_peer(payload[0], payload[1])
         return 0
 
     cdef int closed_by_peer(self, int code, str reason) except -1:
         if self.closing is None:
-            self.write(self.engine.encode_close(code))
+            self.write(self.frames.closing(code, ""))
         else:
             code, reason = self.closing
         return self.ended(code, reason)
 
     cdef int fail(self, int code, str reason) except -1:
         if self.closing is None:
-            self.write(self.engine.encode_close(code, reason))
+            self.write(self.frames.closing(code, reason))
         return self.ended(code, reason)
 
     def abandon(self):
@@ -264,7 +267,9 @@ cdef class WebSocket:
 
     cpdef gone(self):
         """The peer says nothing more; in the middle of a closing handshake that does."""
-        if self.closing is None:
+        if self.over:
+            self.stop_waiting()
+        elif self.closing is None:
             self.ended(ABNORMAL, "")
         else:
             self.ended(self.closing[0], self.closing[1])
@@ -279,12 +284,11 @@ cdef class WebSocket:
         if not sink.closed:
             self.exchange.finish()
             if not sink.closed and not sink.ended:
-                self.exchange.watch(self.stop_waiting)
                 self.wait_for_peer(self.break_off)
-        on_closed = self.on_closed
+        listener = self.listener
         # They refer to what refers to this: it must go now, not when the collector comes.
-        self.on_message = self.on_closed = self.on_messages = None
-        on_closed(self, code, reason)
+        self.listener = self.mailbox = None
+        listener.on_closed(self, code, reason)
         return 0
 
     def break_off(self):

@@ -317,7 +317,7 @@ class Exchange:
         if self.origin_fields:
             extra = self._with_origin_fields(block, extra)
         self.status = status
-        self.sink.send_head(status, block, extra)
+        self.sink = self.sink.send_head(status, block, extra)
 
     def write(self, data: bytes) -> bool:
         """Queue body bytes; False: above the high-water mark, or the peer has left: await `drain` before more."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
 from polywire.errors import METHOD_NOT_ALLOWED, NO_ROUTE, MalformedInput, NotFound, RpcError, Unimplemented
 
 T = TypeVar("T")
+_NONE: Final[list[str]] = []
+"""The values of no variables; nobody changes them."""
 
 
 class _Node(Generic[T]):
@@ -72,7 +74,7 @@ class Router(Generic[T]):
         if static is not None:
             found = static.get(path)
             if found is not None:
-                return found, []
+                return found, _NONE
         heads = self._last.get(verb)
         if heads is not None:
             head, _, last = path.rpartition("/")

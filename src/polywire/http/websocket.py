@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Protocol, get_args
 
 from polywire.http._websocket import WebSocket as WebSocket
 from polywire.http.exchange import Exchange
@@ -20,6 +20,8 @@ INTERNAL_ERROR: Final = 1011
 ABNORMAL: Final = 1006
 """What the end of a connection without a close counts as; never sent."""
 
+_USED_UP: Final = ("connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
+"""Fields of the handshake that say nothing any more once it is over."""
 _REFUSAL = [("content-type", "text/plain; charset=utf-8")]
 
 Deflate = Literal["off", "no_context_takeover", "context_takeover"]
@@ -51,8 +53,16 @@ class WebSocketLimits:
             raise ValueError(f"deflate must be one of {', '.join(get_args(Deflate))}, not {self.deflate!r}")
 
 
-OnMessage = Callable[[WebSocket, str | bytes], None]
-OnClosed = Callable[[WebSocket, int, str], None]
+class Listener(Protocol):
+    """Takes what comes over a WebSocket."""
+
+    def on_message(self, ws: WebSocket, message: str | bytes, /) -> None:
+        """Each message, within the read that brought it."""
+
+    def on_closed(self, ws: WebSocket, code: int, reason: str, /) -> None:
+        """Once, however it ends: the peer's code, ours where the peer broke the protocol, 1006 where it left without a
+        close.
+        """
 
 
 def offered_subprotocols(exchange: Exchange) -> list[str]:
@@ -64,16 +74,13 @@ def offered_subprotocols(exchange: Exchange) -> list[str]:
 def accept(
     exchange: Exchange,
     limits: WebSocketLimits,
-    on_message: OnMessage,
-    on_closed: OnClosed,
+    listener: Listener,
     *,
     subprotocol: str | None = None,
     fields: Iterable[tuple[str, str]] = (),
 ) -> WebSocket | None:
     """Take up the tunnel that an exchange asks for; None: the handshake was wrong, and has been answered.
 
-    on_message(ws, message): each message, within the read that brought it. on_closed(ws, code, reason): once, however
-    it ends: the peer's code, ours where the peer broke the protocol, 1006 where it left without a close.
     fields: further ones of the handshake's answer.
     """
     fields = [*fields] if subprotocol is None else [*fields, ("sec-websocket-protocol", subprotocol)]
@@ -96,7 +103,9 @@ def accept(
         if agreed is not None:
             said, deflate = agreed
             fields.append(("sec-websocket-extensions", said))
-    return WebSocket(exchange, limits, on_message, on_closed, status, HeaderBlock(fields), deflate)
+    for name in _USED_UP:
+        exchange.headers.drop(name)
+    return WebSocket(exchange, limits, listener, status, HeaderBlock(fields), deflate)
 
 
 def _refuse(exchange: Exchange, status: int, problem: str, fields: list[tuple[str, str]]) -> None:

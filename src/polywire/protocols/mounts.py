@@ -276,8 +276,8 @@ class SocketEvents(MessageSocket[Cancellable]):
         if len(self._events) >= _MOST_QUEUED:
             self.ws.pause()
 
-    def _closed(self, ws: Any, code: int, reason: str) -> None:
-        super()._closed(ws, code, reason)
+    def on_closed(self, ws: Any, code: int, reason: str) -> None:
+        super().on_closed(ws, code, reason)
         self._disconnected(code, reason)
 
     def _left(self) -> None:

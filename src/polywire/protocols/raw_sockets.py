@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from polywire.errors import Code
@@ -25,13 +26,15 @@ from polywire.runtime.call import Peer
 from polywire.runtime.metadata import Metadata
 from polywire.runtime.runtime import Runtime
 from polywire.service.app import SocketRoute
-from polywire.tasks.eager import CURRENT_CALL, Mailbox
+from polywire.tasks.eager import Mailbox
 from polywire.wire.headers import HeaderBlock
 
 logger = logging.getLogger("polywire")
 
 _MOST_QUEUED: Final = 32
 """Messages that the handler has not asked for yet; no more are read until it has."""
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_CALLS: Final[dict[Any, Cancellable]] = {}
 _TEXT: Final = HeaderBlock([("content-type", "text/plain; charset=utf-8")])
 
 
@@ -43,23 +46,37 @@ class WebSocket(RawSocket):
     """
 
     _session: RawSession
-    __slots__ = ("metadata", "parameters", "path", "peer", "query", "request_id", "subprotocol")
+    __slots__ = ("parameters", "subprotocol")
 
     def __init__(self, session: RawSession, subprotocol: str | None, parameters: Mapping[str, str]) -> None:
-        exchange = session.exchange
         self._begin(session, session.ws, session.mailbox)
         self.subprotocol = subprotocol
         """What was agreed to speak, of those that the endpoint has; None: it has none."""
         self.parameters = parameters
         """Of the path, by name, decoded."""
-        self.metadata: Metadata = exchange.headers
+
+    @property
+    def metadata(self) -> Metadata:
         """The fields of the handshake, `cookie` and `authorization` among them."""
-        self.peer: Peer = exchange.peer
-        self.path = exchange.path
-        self.query = exchange.query
+        return self._session.exchange.headers
+
+    @property
+    def peer(self) -> Peer:
+        return self._session.exchange.peer  # type: ignore[no-any-return]
+
+    @property
+    def path(self) -> str:
+        return self._session.exchange.path
+
+    @property
+    def query(self) -> str:
         """What came after the question mark, as it was sent."""
-        self.request_id = exchange.request_id
+        return self._session.exchange.query
+
+    @property
+    def request_id(self) -> str:
         """The same that the access log tells."""
+        return self._session.exchange.request_id
 
     async def receive(self) -> str | bytes:
         """The next message. Raises SocketClosed at the end. Cancelled, no message is lost."""
@@ -106,29 +123,29 @@ class RawEndpoint:
 class RawSession(MessageSocket[Cancellable]):
     """What carries one handler: messages on their way to it, its task, and its end."""
 
-    task: asyncio.Task[Any] | None = None
-    """While the handler is suspended."""
+    __slots__ = ("_endpoint", "mailbox", "outcome", "task")
 
     def __init__(self, endpoint: RawEndpoint, exchange: Exchange) -> None:
         super().__init__(endpoint.runtime, exchange)
+        self.calls = _NO_CALLS
+        self.task: asyncio.Task[Any] | None = None
+        """While the handler is suspended."""
         self.outcome: tuple[int, str] | None = None
         self._endpoint = endpoint
-        self._grace: asyncio.TimerHandle | None = None
-        loop, most_bytes = asyncio.get_running_loop(), endpoint.limits.max_message_bytes
-        self.mailbox = Mailbox(loop, _MOST_QUEUED, most_bytes, self._go_on)
+        self.mailbox = Mailbox(_MOST_QUEUED, endpoint.limits.max_message_bytes, self)
 
     def begin(self, subprotocol: str | None) -> None:
         route = self._endpoint.route
         if not self.accept(subprotocol, limits=self._endpoint.limits):
             return
-        self.ws.on_messages = self.mailbox.receive
-        parameters = dict(zip(route.parameters, self.exchange.variables, strict=True)) if route.parameters else {}
+        self.ws.mailbox = self.mailbox
+        parameters = dict(zip(route.parameters, self.exchange.variables, strict=True)) if route.parameters else _NONE
         ws = WebSocket(self, subprotocol, parameters)
-        self.runtime.begin(_handle(route.handler(ws)), self, self._finish)
+        self.runtime.begin(route.handler(ws), self, self._finish)
 
     # Towards the handler
 
-    def _message(self, ws: Wire, message: str | bytes) -> None:
+    def on_message(self, ws: Wire, message: str | bytes) -> None:
         mailbox = self.mailbox
         mailbox.receive(ws, [message])
         if len(mailbox):
@@ -164,31 +181,26 @@ class RawSession(MessageSocket[Cancellable]):
         if self.task is not None:
             self.task.cancel()
 
-    def _closed(self, ws: Wire, code: int, reason: str) -> None:
-        super()._closed(ws, code, reason)
+    def on_closed(self, ws: Wire, code: int, reason: str) -> None:
+        super().on_closed(ws, code, reason)
         self.outcome = (code, reason)
         if self.task is not None:
-            self._grace = asyncio.get_running_loop().call_later(self._endpoint.route.grace_s, self.cancel)
+            self._timer = asyncio.get_running_loop().call_later(self._endpoint.route.grace_s, self.cancel)
         self.mailbox.end()
 
-    def _finish(self, session: RawSession, value: Any, error: BaseException | None) -> None:
-        self.runtime.suspended.discard(self)
-        self.task = None
-        if self._grace is not None:
-            self._grace.cancel()
+    @staticmethod
+    def _finish(session: RawSession, value: Any, error: BaseException | None) -> None:
+        session.runtime.suspended.pop(session, None)
+        session.task = None
+        if session._timer is not None:
+            session._timer.cancel()
         if error is None:
-            self.ws.close()
+            session.ws.close()
         elif isinstance(error, asyncio.CancelledError):
-            self.ws.close(GOING_AWAY, "the server is going away")
-        elif not (isinstance(error, SocketClosed) and not self.ws.is_open):
-            name, request_id = f"the WebSocket endpoint {self._endpoint.route.path}", self.exchange.request_id
+            session.ws.close(GOING_AWAY, "the server is going away")
+        elif not (isinstance(error, SocketClosed) and not session.ws.is_open):
+            name, request_id = f"the WebSocket endpoint {session._endpoint.route.path}", session.exchange.request_id
             logger.error("%s failed (request %s)", name, request_id, exc_info=error, extra={"request_id": request_id})
-            self.ws.close(INTERNAL_ERROR, "internal error")
-        self.mailbox.end()
-        self.mailbox.clear()
-
-
-async def _handle(answer: Awaitable[None]) -> None:
-    # What runs here is no call: it has no deadline to hand on, and no input.
-    CURRENT_CALL.set(None)
-    await answer
+            session.ws.close(INTERNAL_ERROR, "internal error")
+        session.mailbox.end()
+        session.mailbox.clear()

@@ -56,6 +56,17 @@ class MessageSocket(ABC, Generic[C]):
     It ends with its peer: what runs then is cancelled.
     """
 
+    __slots__ = (
+        "_heard",
+        "_is_held",
+        "_missed",
+        "_timer",
+        "calls",
+        "exchange",
+        "runtime",
+        "ws",
+    )
+
     max_calls = MOST_CALLS
 
     def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
@@ -64,10 +75,10 @@ class MessageSocket(ABC, Generic[C]):
         self.calls: dict[Any, C] = {}
         """By the peer's id."""
         self.ws: WebSocket
-        self._waiting: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """For the first message; or for a handler to end."""
         self._heard = 0
         self._missed = 0
-        self._most_missed = runtime.app.websocket_options.missed_beats
         self._is_held = False
 
     def accept(
@@ -82,22 +93,22 @@ class MessageSocket(ABC, Generic[C]):
         """
         if limits is None:
             limits = WebSocketLimits(max_message_bytes=self.runtime.app.max_request_bytes)
-        ws = accept(self.exchange, limits, self._message, self._closed, subprotocol=subprotocol, fields=fields)
+        ws = accept(self.exchange, limits, self, subprotocol=subprotocol, fields=fields)
         if ws is None:
             return False
         self.ws = ws
-        self.runtime.heartbeats.add(self._beat)
-        self.runtime.sockets.add(self)
+        self.runtime.heartbeats.add(self)
+        self.runtime.sockets[self] = None
         return True
 
     def await_first(self, timeout_s: float, code: int, reason: str) -> None:
         """Close with `code` unless `first_came` is called within so many seconds."""
-        self._waiting = asyncio.get_running_loop().call_later(timeout_s, self.ws.close, code, reason)
+        self._timer = asyncio.get_running_loop().call_later(timeout_s, self.ws.close, code, reason)
 
     def first_came(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     @property
     def is_full(self) -> bool:
@@ -135,9 +146,10 @@ class MessageSocket(ABC, Generic[C]):
     def let_go(self) -> None:
         """Go on with what has come, in a turn of the loop."""
         self._is_held = False
-        asyncio.get_running_loop().call_soon(self._go_on)
+        asyncio.get_running_loop().call_soon(self.go_on)
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
+        """Take what has come, as far as the peer takes what is queued for it."""
         if self._is_held or not self.ws.is_open:
             return
         if self.ws.is_blocked:
@@ -145,7 +157,7 @@ class MessageSocket(ABC, Generic[C]):
         else:
             self.ws.resume()
 
-    def _message(self, ws: WebSocket, message: str | bytes) -> None:
+    def on_message(self, ws: WebSocket, message: str | bytes) -> None:
         if type(message) is str:
             self.on_text(message)
         else:
@@ -154,20 +166,20 @@ class MessageSocket(ABC, Generic[C]):
         if ws.is_blocked and not self._is_held:
             ws.pause_until_drained()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         # One that is paused cannot be heard; whether it takes what is queued for it is the server's to time.
         if self.ws.heard != self._heard or self.ws.is_paused:
             self._heard = self.ws.heard
             self._missed = 0
             return
         self._missed += 1
-        if self._missed >= self._most_missed:
+        if self._missed >= self.runtime.app.websocket_options.missed_beats:
             self.close(GOING_AWAY, "nothing was heard for too long")
         else:
             self.ws.ping()
 
-    def _closed(self, ws: WebSocket, code: int, reason: str) -> None:
+    def on_closed(self, ws: WebSocket, code: int, reason: str) -> None:
         self.first_came()
-        self.runtime.heartbeats.discard(self._beat)
-        self.runtime.sockets.discard(self)
+        self.runtime.heartbeats.discard(self)
+        self.runtime.sockets.pop(self, None)
         self.cancel_calls()

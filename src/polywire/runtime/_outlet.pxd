@@ -13,7 +13,8 @@ cdef class SharedOutlet:
     cdef readonly Py_ssize_t moved
     cdef public bint is_over
 
-    cpdef object send(self, SharedBatch batch)
+    cdef object hand_over(self, SharedBatch batch)
+    cdef void fetch_ahead(self, int steps) noexcept
     cdef bint put(self, bytes data) except -1
 
 

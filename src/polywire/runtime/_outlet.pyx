@@ -39,8 +39,11 @@ cdef class SharedOutlet:
     moved: items that have gone this way.
     """
 
-    cpdef object send(self, SharedBatch batch):
+    def send(self, SharedBatch batch not None):
         """Send all of a batch; False: await `drained` before more. None: it could not be sent, and nothing was."""
+        return self.hand_over(batch)
+
+    cdef object hand_over(self, SharedBatch batch):
         cdef bytes data
         if self.key is None or self.is_over or self.credit < batch.count:
             return None
@@ -48,6 +51,9 @@ cdef class SharedOutlet:
         self.credit -= batch.count
         self.moved += batch.count
         return self.put(data) and self.credit > 0
+
+    cdef void fetch_ahead(self, int steps) noexcept:
+        """See `wire/ahead.pxd`."""
 
     cdef bint put(self, bytes data) except -1:
         return self.write(data)

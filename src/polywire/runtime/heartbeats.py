@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 _AT_ONCE: Final = 64
-"""Called back in one turn of the loop: what each of them sends is a system call."""
+"""Who beat in one turn of the loop: what each of them sends is a system call."""
+
+
+class Beating(Protocol):
+    """Somebody must hear something of it now and then."""
+
+    def beat(self) -> None: ...
 
 
 class Heartbeats:
-    """Calls back whatever is added, twice in every `interval_s`; idle, it has no timer.
+    """Has whatever is added beat, twice in every `interval_s`; idle, it has no timer.
 
-    Who is called back notes for itself whether anything was sent since, and so needs no timer and no clock. Many are
-    called back little by little, within a quarter of the interval.
+    Who beats notes for itself whether anything was sent since, and so needs no timer and no clock. Many beat
+    little by little, within a quarter of the interval.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, interval_s: float) -> None:
         self._loop = loop
         self._half_s = interval_s / 2
-        self._beating: set[Callable[[], None]] = set()
+        self._beating: dict[Beating, None] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: list[Callable[[], None]] = []
-        """Those of this time who have not been called back yet."""
+        self._waiting: list[Beating] = []
+        """Those of this time who have not beaten yet."""
         self._next: asyncio.TimerHandle | None = None
         self._pause_s = 0.0
 
-    def add(self, beat: Callable[[], None]) -> None:
-        self._beating.add(beat)
+    def add(self, beating: Beating) -> None:
+        self._beating[beating] = None
         if self._timer is None:
             self._timer = self._loop.call_later(self._half_s, self._tick)
 
-    def discard(self, beat: Callable[[], None]) -> None:
-        self._beating.discard(beat)
+    def discard(self, beating: Beating) -> None:
+        self._beating.pop(beating, None)
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(self._half_s, self._tick) if self._beating else None
@@ -45,9 +50,9 @@ class Heartbeats:
     def _beat_some(self) -> None:
         some, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
         self._next = self._loop.call_later(self._pause_s, self._beat_some) if self._waiting else None
-        for beat in some:
-            if beat in self._beating:
-                beat()
+        for beating in some:
+            if beating in self._beating:
+                beating.beat()
 
     def close(self) -> None:
         """Forget everybody."""

@@ -2,6 +2,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from polywire.server.hub import Hub
+
 class Flushed(Protocol):
     """Something that has bytes to write."""
 
@@ -20,6 +22,7 @@ class FlushQueue:
     def flush(self) -> None: ...
 
 class Flow:
+    _hub: Hub
     _engine: Any
     _transport: Any
     _flush_due: bool
@@ -27,15 +30,19 @@ class Flow:
     _reading: bool
     _peer_done: bool
     _half_closed: bool
+    _retiring: bool
     _marker: int
     _unsent_bytes: int
     _idle_since: float
     _stalled_since: float
     _retires_at: float
     _awaited_since: float | None
-    def _begin(self, hub: Any, transport: asyncio.Transport, engine: Any, retires_at: float, tunnels: bool) -> None: ...
+    def _begin(self, hub: Hub, transport: asyncio.Transport, engine: Any, retires_at: float, tunnels: bool) -> None: ...
     def data_received(self, data: bytes) -> None: ...
-    def _on_output(self) -> None: ...
+    def _follow(self, tunnel: Any) -> None:
+        """The engine has left the connection to its tunnel, which is the engine from now on."""
+    def __call__(self) -> None:
+        """The engine has something to send, or wants something else."""
     def flush(self) -> None:
         """Write what the engine has to send, then do as it wants."""
     def tick(self, now: float) -> None:

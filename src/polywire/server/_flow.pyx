@@ -2,9 +2,12 @@
 """What every read and every write of a connection goes through: the drivers' hot path, and the queue of who has output."""
 
 import logging
-from collections import deque
 
 from cpython.bytes cimport PyBytes_GET_SIZE
+
+from polywire.server._epoll cimport Receiver, SocketTransport
+from polywire.wire.ahead cimport fetch
+from polywire.wire.tunnel cimport Tunnel
 
 logger = logging.getLogger("polywire.server")
 
@@ -22,16 +25,19 @@ cdef class FlushQueue:
     clock: monotonic seconds.
     """
 
-    cdef object loop, clock, due
+    cdef object loop, clock
+    # From `at` on: those before it have been flushed.
+    cdef list due
+    cdef Py_ssize_t at
     cdef bint flushing
 
     def __init__(self, loop, clock):
         self.loop = loop
         self.clock = clock
-        self.due = deque()
+        self.due = []
 
     def __len__(self):
-        return len(self.due)
+        return len(self.due) - self.at
 
     cpdef int add(self, driver) except -1:
         """Flush a driver soon."""
@@ -43,98 +49,152 @@ cdef class FlushQueue:
 
     def flush(self):
         """Flush for a millisecond, then let the loop look at its sockets."""
-        cdef object due = self.due
+        cdef list due = self.due
         cdef object driver
         cdef double until = self.clock() + TURN_S
-        while due:
-            driver = due.popleft()
+        while self.at < len(due):
+            driver = due[self.at]
+            due[self.at] = None
+            self.at += 1
             try:
-                driver.flush()
+                if isinstance(driver, Flow):
+                    (<Flow>driver).write_out()
+                else:
+                    driver.flush()
             except Exception:
                 logger.exception("a connection failed while it was written to; it is aborted")
                 driver.abort()
             if <double>self.clock() >= until:
                 break
+        if self.at * 2 >= len(due):
+            del due[: self.at]
+            self.at = 0
         if due:
             self.loop.call_soon(self.flush)
         else:
             self.flushing = False
 
 
-cdef class Flow:
+cdef class Flow(Receiver):
     """Bytes from a transport to an engine and back: the base of `server.connection.Driver`, which does all the rest.
 
     In a class of Python it would be a third of what an echo costs.
     """
 
     cdef public object _engine, _transport
+    # The transport where it is our own.
+    cdef SocketTransport socket
     cdef FlushQueue queue
     # A flush has been asked for.
-    cdef public bint _flush_due
+    cdef public unsigned char _flush_due
     # Something has come since the last tick.
-    cdef public bint _heard
+    cdef public unsigned char _heard
     # The transport reads.
-    cdef public bint _reading
+    cdef public unsigned char _reading
     # The peer sends nothing more, and we do not.
-    cdef public bint _peer_done, _half_closed
+    cdef public unsigned char _peer_done, _half_closed
+    # It has been asked to end, as it is old.
+    cdef public unsigned char _retiring
     # What was seen at the last tick, and since when it has been so; see `server.connection`.
     cdef public long long _marker, _unsent_bytes
     cdef public double _idle_since, _stalled_since, _retires_at
     cdef public object _awaited_since
-    cdef object hub
-    # The engine is HTTP/1.1's, which may leave the connection to a tunnel that either side ends by itself.
-    cdef bint tunnels
+    cdef public object _hub
+    # The engine is HTTP/1.1's, which may leave the connection to a tunnel.
+    cdef unsigned char tunnels
+    # The engine, once it has.
+    cdef Tunnel tunnel
 
     def _begin(self, hub, transport, engine, double retires_at, bint tunnels):
-        self.hub = hub
+        self._hub = hub
         self.tunnels = tunnels
         self._marker = engine.last_activity_marker
         self._idle_since = self._stalled_since = hub.now
         self._retires_at = retires_at
         self._transport = transport
+        self.socket = transport if isinstance(transport, SocketTransport) else None
         self._engine = engine
         self._reading = True
         self.queue = hub.queue
-        engine.on_output = self._on_output
+        engine.on_output = self
 
-    def data_received(self, data):
+    def _follow(self, tunnel):
+        """The engine has left the connection to its tunnel, which is the engine from now on."""
+        self._engine = self.tunnel = tunnel
+        tunnel.on_output = self
+
+    def __call__(self):
+        """The engine has something to send, or wants something else."""
+        self.flush_soon()
+
+    def data_received(self, bytes data):
+        self.receive(data)
+
+    cdef int receive(self, bytes data) except -1:
         cdef object engine = self._engine
+        cdef Tunnel tunnel = self.tunnel
         cdef bytes out
         if engine is None:
-            return
+            return 0
         self._heard = True
-        engine.receive_data(data)
-        out = engine.data_to_send()
+        if tunnel is not None:
+            tunnel.feed(data)
+            out = tunnel.take_output()
+        else:
+            if not self.tunnels:
+                engine.now = self._hub.now
+            engine.receive_data(data)
+            out = engine.data_to_send()
         if out:
-            self._transport.write(out)
+            self.write(out)
             if PyBytes_GET_SIZE(out) >= LONG:
-                self._on_output()
-        if engine.want_close or <bint>engine.want_read != self._reading:
+                self.flush_soon()
+        if self.wants_otherwise(engine):
             self._settle(engine)
+        return 0
 
-    cpdef _on_output(self):
+    cdef int write(self, bytes out) except -1:
+        if self.socket is not None:
+            return self.socket.put(out)
+        self._transport.write(out)
+        return 0
+
+    cdef bint wants_otherwise(self, object engine) except -1:
+        """The transport has to be closed, paused or resumed, or the engine to be followed by its tunnel."""
+        cdef Tunnel tunnel = self.tunnel
+        if tunnel is not None:
+            return tunnel.closing or (tunnel.credit > 0) != self._reading or tunnel.sent_end
+        return engine.want_close or not (engine.want_read and self._reading)
+
+    cdef void fetch_ahead(self, int steps) noexcept:
+        fetch(self.socket)
+
+    cdef int flush_soon(self) except -1:
         if not self._flush_due:
             self._flush_due = True
             self.queue.add(self)
+        return 0
 
     def flush(self):
         """Write what the engine has to send, then do as it wants."""
+        self.write_out()
+
+    cdef int write_out(self) except -1:
         cdef object engine = self._engine
         cdef bytes out
         self._flush_due = False
         if engine is None:
-            return
-        out = engine.data_to_send()
+            return 0
+        out = self.tunnel.take_output() if self.tunnel is not None else engine.data_to_send()
         if out:
-            self._transport.write(out)
+            self.write(out)
             if PyBytes_GET_SIZE(out) >= LONG and not self.tunnels:
                 # The rest in a turn of its own: a stream fills up what its peer takes, for as long as that has credit.
                 # HTTP/1.1 gives all that it has, and what it leaves for another turn is to let others come first.
-                self._on_output()
-        if self.tunnels and not self._half_closed and engine.want_eof:
-            self._half_close(engine)
-        if engine.want_close or self._peer_done or <bint>engine.want_read != self._reading:
+                self.flush_soon()
+        if self._peer_done or self.wants_otherwise(engine):
             self._settle(engine)
+        return 0
 
     def tick(self, double now):
         """Look at the time-outs. With HTTP/1.1 there is nearly always nothing to time, and only marks are renewed."""
@@ -148,14 +208,19 @@ cdef class Flow:
             and not self._unsent_bytes
             and self._awaited_since is None
             and now < self._retires_at
-            and self.hub.draining_since is None
-            and engine.open_requests
-            and not engine.awaiting_head
-            and not engine.awaiting_body
-            and not self._transport.get_write_buffer_size()
+            and self._hub.draining_since is None
+            and self.is_at_work()
+            and not (self.socket.unsent if self.socket is not None else self._transport.get_write_buffer_size())
         ):
             self._heard = False
             self._stalled_since = self._idle_since = now
             self._marker = engine.last_activity_marker
             return
         self._look(now)
+
+    cdef bint is_at_work(self) except -1:
+        """Something is open, and nothing is waited for."""
+        cdef object engine = self._engine
+        if self.tunnel is not None:
+            return not self.tunnel.closed and not self.tunnel.sent_end
+        return engine.open_requests and not engine.awaiting_head and not engine.awaiting_body

@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from polywire.runtime.call import Peer
 from polywire.server._flow import Flow
-from polywire.server.engine import Engine, TunnelEngine
+from polywire.server.engine import Engine
 from polywire.server.hub import Hub
 from polywire.server.lingerer import Lingerer, end_writing
 from polywire.server.sniff import Spoken, spoken
 from polywire.server.tcp import is_lost
 from polywire.server.tls import identity_of, server_name_of
+from polywire.wire.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from polywire.server.http2 import Http2Driver
+    from polywire.wire.http1 import Http1Connection
 
 E = TypeVar("E", bound=Engine)
 
@@ -36,11 +38,7 @@ _INSIST_S = 1.0
 class Driver(Flow, asyncio.Protocol, Generic[E]):
     """Carries bytes between one transport and one engine, and times the peer."""
 
-    __slots__ = (
-        "_done_since",
-        "_hub",
-        "_retiring",
-    )
+    __slots__ = ("_done_since",)
 
     protocol = "http1"
     _tunnels = False
@@ -48,9 +46,7 @@ class Driver(Flow, asyncio.Protocol, Generic[E]):
     _engine: E | None
 
     def __init__(self, hub: Hub, transport: asyncio.Transport, engine: E) -> None:
-        self._hub = hub
         self._done_since = 0.0
-        self._retiring = False
         self._begin(hub, transport, engine, _retirement(hub), self._tunnels)
         hub.add(self)
 
@@ -79,10 +75,12 @@ class Driver(Flow, asyncio.Protocol, Generic[E]):
         """
         transport = self._transport
         self._release()
-        if self._peer_done or transport.is_closing() or not transport.can_write_eof():
+        # Who has ended its side is not heard out, but may be slow to take what is left.
+        is_over = self._peer_done and not transport.get_write_buffer_size()
+        if is_over or transport.is_closing() or not transport.can_write_eof():
             transport.close()
         else:
-            Lingerer(self._hub, transport, self.protocol, resume=not self._reading)
+            Lingerer(self._hub, transport, self.protocol, resume=not self._reading, peer_done=self._peer_done)
 
     def _release(self) -> None:
         engine, self._engine = self._engine, None
@@ -208,7 +206,7 @@ class Driver(Flow, asyncio.Protocol, Generic[E]):
         self._transport.abort()
 
 
-class Http1Driver(Driver[TunnelEngine]):
+class Http1Driver(Driver["Http1Connection | Tunnel"]):
     """Lets an idle connection bring one more request when it drains: HTTP/1.1 has no GOAWAY to send before the end."""
 
     __slots__ = ()
@@ -216,13 +214,24 @@ class Http1Driver(Driver[TunnelEngine]):
     protocol = "http1"
     _tunnels = True
 
-    def _half_close(self, engine: TunnelEngine) -> None:
+    def _settle(self, engine: Http1Connection | Tunnel) -> None:
+        if isinstance(engine, Tunnel):
+            if engine.want_eof and not self._half_closed:
+                self._half_close(engine)
+        elif engine.successor is not None:
+            self._follow(engine.successor)
+            engine.leave()
+            self.flush()
+            return
+        super()._settle(engine)
+
+    def _half_close(self, tunnel: Tunnel) -> None:
         """End our direction of a tunnel; TLS has only both."""
         self._half_closed = True
         if self._transport.can_write_eof():
             end_writing(self._transport)
         else:
-            engine.receive_eof()
+            tunnel.receive_eof()
 
     @property
     def _insist_s(self) -> float:

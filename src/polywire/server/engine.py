@@ -26,12 +26,6 @@ class Engine(Protocol):
     def resume_writing(self) -> None: ...
 
 
-class TunnelEngine(Engine, Protocol):
-    """HTTP/1.1's, which leaves the connection to a tunnel after an Upgrade."""
-
-    want_eof: bool
-
-
 class TimedEngine(Engine, Protocol):
     """HTTP/2's, which counts abuse by the second, and times the bodies and answers of its streams one by one."""
 

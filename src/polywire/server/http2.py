@@ -23,12 +23,6 @@ class Http2Driver(Driver[TimedEngine]):
         self._looked_at = self._heard_at = engine.now = hub.now
         self._pinged_at: float | None = None
 
-    def data_received(self, data: bytes) -> None:
-        engine = self._engine
-        if engine is not None:
-            engine.now = self._hub.now
-            super().data_received(data)
-
     def tick(self, now: float) -> None:
         engine = self._engine
         if engine is None:

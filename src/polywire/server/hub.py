@@ -10,6 +10,7 @@ from email.utils import formatdate
 from typing import Any, Protocol
 
 from polywire.runtime.call import Peer
+from polywire.server._epoll import EPOLL, Poller
 from polywire.server._flow import FlushQueue
 from polywire.server.settings import ServerSettings
 from polywire.server.trust import Policy
@@ -45,6 +46,7 @@ class Hub:
 
     __slots__ = (
         "_date_second",
+        "_new",
         "_ticker",
         "_watched",
         "clock",
@@ -55,6 +57,7 @@ class Hub:
         "on_refused",
         "on_request",
         "policy",
+        "poller",
         "queue",
         "settings",
         "wall",
@@ -80,31 +83,40 @@ class Hub:
         self.now = clock()
         self.common = CommonHeaders()
         self.draining_since: float | None = None
-        self._watched: set[Watched] = set()
+        # Dicts, as sets take three times as much for each of thousands; what comes and goes would leave gaps in them.
+        self._watched: dict[Watched, None] = {}
+        self._new: dict[Watched, None] = {}
         self.queue = FlushQueue(loop, clock)
         """Connections that have something to write."""
+        self.poller: Poller | None = None
+        """Of sockets in clear text, from `start` to `close`; None where there is no epoll."""
         self._date_second = -1
         self._ticker: asyncio.TimerHandle | None = None
         self._renew_date()
 
     def __len__(self) -> int:
-        return len(self._watched)
+        return len(self._watched) + len(self._new)
 
     def add(self, watched: Watched) -> None:
-        self._watched.add(watched)
+        (self._new if watched.protocol == "new" else self._watched)[watched] = None
 
     def discard(self, watched: Watched) -> None:
-        self._watched.discard(watched)
+        (self._new if watched.protocol == "new" else self._watched).pop(watched, None)
 
     def count_by_protocol(self) -> dict[str, int]:
         """Open connections: `http1`, `http2`, and `new` for those that have not said yet."""
         counts = {"http1": 0, "http2": 0, "new": 0}
-        for watched in self._watched:
+        for watched in self._all():
             counts[watched.protocol] += 1
         return counts
 
+    def _all(self) -> list[Watched]:
+        return [*self._new, *self._watched]
+
     def start(self) -> None:
-        """Let time pass: tick every `settings.tick_s` until `stop`."""
+        """Let time pass, tick every `settings.tick_s` until `stop`, and take sockets. Raises OSError."""
+        if EPOLL:
+            self.poller = Poller(self.loop)
         self._ticker = self.loop.call_later(self.settings.tick_s, self._on_timer)
 
     def stop(self) -> None:
@@ -116,7 +128,7 @@ class Hub:
         """Renew the clock and the date, and let every connection look at its time-outs."""
         now = self.now = self.clock()
         self._renew_date()
-        for watched in list(self._watched):
+        for watched in self._all():
             try:
                 watched.tick(now)
             except Exception:
@@ -127,13 +139,18 @@ class Hub:
         """Ask every connection to end as soon as it can."""
         if self.draining_since is None:
             self.draining_since = self.clock()
-        for watched in list(self._watched):
+        for watched in self._all():
             watched.drain()
 
     def abort(self) -> None:
         """End every connection at once."""
-        for watched in list(self._watched):
+        for watched in self._all():
             watched.abort()
+
+    def close(self) -> None:
+        """Everything has been aborted."""
+        if self.poller is not None:
+            self.poller.close()
 
     def _on_timer(self) -> None:
         self._ticker = self.loop.call_later(self.settings.tick_s, self._on_timer)

@@ -13,11 +13,25 @@ class Lingerer(asyncio.Protocol):
 
     Who sends a whole body before it reads would lose the answer that refuses it to a reset. So one that still sends is
     heard out, for `body_timeout_s` in all; when the server drains, for `linger_s`.
+
+    resume: it was not read from. peer_done: it has ended its side, and only what is unsent is waited for.
     """
 
-    __slots__ = ("_began", "_heard", "_hub", "_left_bytes", "_since", "_transport", "_unsent_bytes", "protocol")
+    __slots__ = (
+        "_began",
+        "_heard",
+        "_hub",
+        "_left_bytes",
+        "_peer_done",
+        "_since",
+        "_transport",
+        "_unsent_bytes",
+        "protocol",
+    )
 
-    def __init__(self, hub: Hub, transport: asyncio.Transport, protocol: str, *, resume: bool) -> None:
+    def __init__(
+        self, hub: Hub, transport: asyncio.Transport, protocol: str, *, resume: bool, peer_done: bool = False
+    ) -> None:
         self._hub = hub
         self._transport = transport
         self._left_bytes = hub.settings.linger_bytes
@@ -26,11 +40,12 @@ class Lingerer(asyncio.Protocol):
             self._left_bytes = min(self._left_bytes, 2 * hub.settings.limits.max_connection_window_bytes)
         self._since = self._began = hub.now
         self._heard = False
+        self._peer_done = peer_done
         self._unsent_bytes = transport.get_write_buffer_size()
         self.protocol = protocol
         hub.add(self)
         transport.set_protocol(self)
-        if end_writing(transport) and resume:
+        if end_writing(transport) and resume and not peer_done:
             transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
@@ -51,7 +66,7 @@ class Lingerer(asyncio.Protocol):
     def tick(self, now: float) -> None:
         """`linger_s` of silence once everything is written; before that, as long as the peer takes some of it."""
         settings = self._hub.settings
-        if self.protocol == "http2" and not self._transport.is_closing():
+        if self.protocol == "http2" and not self._peer_done and not self._transport.is_closing():
             self._transport.resume_reading()
         unsent = self._transport.get_write_buffer_size()
         if unsent < self._unsent_bytes:
@@ -63,7 +78,7 @@ class Lingerer(asyncio.Protocol):
         if unsent:
             if now - self._since >= settings.write_timeout_s:
                 self._transport.abort()
-        elif now - self._since >= settings.linger_s:
+        elif self._peer_done or now - self._since >= settings.linger_s:
             self._transport.close()
 
     def drain(self) -> None:

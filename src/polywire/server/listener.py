@@ -8,10 +8,12 @@ import itertools
 import logging
 import socket
 import ssl
+import sys
 from dataclasses import replace
 from typing import Any
 
 from polywire.runtime.call import Peer
+from polywire.server._epoll import Poller, SocketTransport
 from polywire.server.connection import Sniffer
 from polywire.server.hub import Hub
 from polywire.server.openings import Peeker, ProxyReader
@@ -222,7 +224,8 @@ class Listener:
 
     def _peer(self, address: Any) -> Peer:
         if self.path is None:
-            return Peer(address[0], address[1])
+            # Many connections are of one address: behind a proxy all of them.
+            return Peer(sys.intern(address[0]), address[1])
         return Peer(address if isinstance(address, str) and address else "unix")
 
     def _welcome(self, accepted: socket.socket, peer: Peer) -> None:
@@ -245,15 +248,30 @@ class Listener:
             Peeker(self._hub, self, accepted, peer).look()
 
     def adopt(self, accepted: socket.socket, peer: Peer, context: ssl.SSLContext | None) -> None:
-        """Give the connection to the loop, under TLS where `context` is given."""
+        """Give the connection its transport: our own, or under TLS, where `context` is given, the loop's."""
         sniffer = Sniffer(self._hub, peer)
         self._hub.add(sniffer)
+        poller = self._hub.poller
+        if context is None and poller is not None:
+            self._take(poller, sniffer, accepted)
+            return
         adoption = self._hub.loop.create_task(self._connect(sniffer, accepted, peer, context))
         self._adoptions.add(adoption)
         adoption.add_done_callback(self._adoptions.discard)
 
     def adopt_tls(self, accepted: socket.socket, peer: Peer) -> None:
         self.adopt(accepted, peer, self._context)
+
+    def _take(self, poller: Poller, sniffer: Sniffer, accepted: socket.socket) -> None:
+        try:
+            transport = SocketTransport(poller, accepted.fileno(), sniffer)
+        except OSError as error:
+            self._hub.discard(sniffer)
+            accepted.close()
+            self.complain("a connection cannot be watched: %s", error.strerror)
+            return
+        accepted.detach()
+        sniffer.connection_made(transport)
 
     async def _connect(
         self, sniffer: Sniffer, accepted: socket.socket, peer: Peer, context: ssl.SSLContext | None

@@ -171,6 +171,7 @@ class Server:
         await self.site.health.close()
         # Transports tell their protocols of the end in the next turn.
         await asyncio.sleep(0)
+        hub.close()
 
     async def _quiet_within(self, hub: Hub, limit_s: float) -> bool:
         """Wait until no connection and no call is open; False after `limit_s`. Polled: it happens once in a life."""

@@ -17,9 +17,9 @@ is then stepped in place by whoever brings the news, without its task noticing: 
 
 import asyncio
 import sys
-from asyncio import CancelledError
+from asyncio import CancelledError, get_running_loop
 from asyncio import tasks as _tasks
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 
 cimport cython
 from cpython.dict cimport PyDict_GetItem
@@ -103,7 +103,7 @@ cdef class Carrier:
     cdef object coro, context, call, finish, yielded, task, failure, __weakref__
     cdef Park park
     cdef EagerRunner runner
-    cdef bint parked, eager, over
+    cdef unsigned char parked, eager, over
 
     def __await__(self):
         return self
@@ -315,19 +315,36 @@ cdef object reblock(object future):
     return future
 
 
+cdef int set_current(object call, bint is_current) except -1:
+    """In the context that is entered. Where nobody is current and nobody was, the context stays empty, and small."""
+    cdef object before
+    if not is_current:
+        call = None
+        before = current_call_var.get(None)
+        if before is None:
+            return 0
+    cdef PyObject* token = PyContextVar_Set(current_call_var, call)
+    Py_DECREF(<object>token)
+    return 0
+
+
 cdef class EagerRunner:
     """Starts the calls of one event loop."""
 
     cdef readonly object loop
+    # Of the tasks themselves, in which nothing runs but the steps of their coroutines, each in its own.
+    cdef object context
     cdef list spares
 
     def __cinit__(self, loop):
         self.loop = loop
+        self.context = copy_context()
         self.spares = []
 
-    cpdef object start(self, object coro, object call, object finish):
+    cpdef object start(self, object coro, object call, object finish, bint is_current=True):
         """Step `coro` once; True if it suspended, False if it is over.
 
+        is_current: `call` is what CURRENT_CALL gives in there; else that gives None.
         finish(call, value, exc) is called exactly once when it is over, never raising: before `start` returns where
         it did not suspend, else within the task's last step. While suspended, `call.task` is the task to cancel.
         May be called from a loop callback or from within another task.
@@ -340,7 +357,7 @@ cdef class EagerRunner:
         cdef PyObject* found
         cdef PySendResult status
         if NATIVE:
-            return self.start_native(coro, call, finish)
+            return self.start_native(coro, call, finish, is_current)
         if self.spares:
             carrier = <Carrier>self.spares.pop()
         else:
@@ -354,9 +371,7 @@ cdef class EagerRunner:
         CURRENT[self.loop] = carrier.task
         PyContext_Enter(context)
         try:
-            pointer = PyContextVar_Set(current_call_var, call)
-            Py_DECREF(<object>pointer)
-            pointer = NULL
+            set_current(call, is_current)
             status = PyIter_Send(coro, None, &pointer)
             if status == PYGEN_ERROR:
                 pw_raise()
@@ -391,7 +406,7 @@ cdef class EagerRunner:
             raise error
         return False
 
-    cdef object start_native(self, object coro, object call, object finish):
+    cdef object start_native(self, object coro, object call, object finish, bint is_current):
         cdef Carrier carrier = Carrier.__new__(Carrier)
         cdef object context, task
         cdef tuple outcome
@@ -400,8 +415,7 @@ cdef class EagerRunner:
         Py_DECREF(context)
         PyContext_Enter(context)
         try:
-            pointer = PyContextVar_Set(current_call_var, call)
-            Py_DECREF(<object>pointer)
+            set_current(call, is_current)
         finally:
             PyContext_Exit(context)
         carrier.runner = self
@@ -425,7 +439,7 @@ cdef class EagerRunner:
     cdef Carrier new_carrier(self):
         cdef Carrier carrier = Carrier.__new__(Carrier)
         carrier.runner = self
-        carrier.task = Task(carrier, loop=self.loop)
+        carrier.task = Task(carrier, loop=self.loop, context=self.context)
         carrier.task._log_destroy_pending = False
         unregister_task(carrier.task)
         return carrier

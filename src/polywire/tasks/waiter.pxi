@@ -19,10 +19,10 @@ cdef class Waiter:
     that waits is not one of `EagerRunner`'s, it is woken as by a future.
     """
 
-    cdef public bint _asyncio_future_blocking
+    cdef public unsigned char _asyncio_future_blocking
     cdef object loop, callback, context, message
     cdef Carrier carrier
-    cdef int state
+    cdef unsigned char state
 
     def __cinit__(self, loop):
         self.loop = loop
@@ -131,7 +131,7 @@ cdef class Awaited:
     """
 
     cdef Waiter waiter
-    cdef bint waiting
+    cdef unsigned char waiting
 
     cdef object take(self):
         """The next one; PENDING where none is there yet. Raises StopAsyncIteration, or what is to be raised."""
@@ -223,23 +223,22 @@ cdef class Mailbox(Awaited):
     """Gives the messages that have come, in order; StopAsyncIteration after the last one.
 
     most, most_bytes: of messages that wait, after which whoever brings them is paused.
-    more: called without arguments where none is left and somebody was paused: it lets them go on, which may bring some.
+    source: its `go_on()` is called where none is left and somebody was paused: it lets them go on, which may bring some.
     """
 
-    cdef public object more
+    cdef object source
     # Somebody is paused until there is room.
     cdef public bint holds
     # No message comes any more.
     cdef readonly bint is_over
-    cdef object loop
     cdef list items
-    cdef Py_ssize_t at, most, most_bytes
+    cdef Py_ssize_t at
+    cdef unsigned int most, most_bytes
 
-    def __cinit__(self, loop, Py_ssize_t most, Py_ssize_t most_bytes, more):
-        self.loop = loop
+    def __cinit__(self, Py_ssize_t most, Py_ssize_t most_bytes, source):
         self.most = most
         self.most_bytes = most_bytes
-        self.more = more
+        self.source = source
 
     def __len__(self):
         return self.count()
@@ -275,16 +274,16 @@ cdef class Mailbox(Awaited):
     def clear(self):
         """Forget what is here, and who brought it."""
         self.items = None
-        self.more = None
+        self.source = None
 
     cdef int wake(self) except -1:
         return 0 if self.waiter is None else self.waiter.wake()
 
     cdef object take(self):
         cdef object item
-        if self.items is None and self.holds and not self.is_over and self.more is not None:
+        if self.items is None and self.holds and not self.is_over and self.source is not None:
             self.holds = False
-            self.more()
+            self.source.go_on()
         if self.items is None:
             if self.is_over:
                 raise StopAsyncIteration
@@ -297,7 +296,7 @@ cdef class Mailbox(Awaited):
         return item
 
     cdef Waiter news(self):
-        return Waiter.__new__(Waiter, self.loop)
+        return Waiter.__new__(Waiter, get_running_loop())
 
 
 set_am_send(Mailbox, send_awaited)

@@ -104,14 +104,15 @@ class MemorySink:
         self._parts.append(b"" if self.method == "HEAD" else body)
         self.send_end(trailers)
 
-    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> MemorySink:
         headers = _received((*block.pairs, *extra))
         if 100 <= status < 200 and status != 101:
             self._answer.informed.append((status, headers))
-            return
+            return self
         self._answer.status = status
         self._answer.headers = headers
         self._news.set()
+        return self
 
     def send_data(self, data: bytes) -> bool:
         if self.closed:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import perf_counter
 from typing import Final, Protocol
 
+from polywire.topics._delivery import tell
 from polywire.topics.broker import Publication
-
-logger = logging.getLogger("polywire")
 
 TURN_S: Final = 0.001
 MOST_A_TURN: Final = 128
@@ -27,7 +25,7 @@ class Receiver(Protocol):
 class Source(Protocol):
     """A topic with news."""
 
-    def begin_pass(self) -> tuple[tuple[Publication, ...], Iterator[Receiver]]:
+    def begin_pass(self) -> tuple[tuple[Publication, ...], list[Receiver]]:
         """Everything that is to be told now, and to whom."""
 
     def end_pass(self) -> bool:
@@ -44,7 +42,9 @@ class Fanout:
         self._clock = clock
         self._waiting: deque[Source] = deque()
         self._batch: tuple[Publication, ...] = ()
-        self._receivers: Iterator[Receiver] | None = None
+        self._receivers: list[Receiver] | None = None
+        self._place = 0
+        """Of the receiver that is told next."""
         self._handle: asyncio.Handle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -68,6 +68,7 @@ class Fanout:
             source = self._waiting[0]
             if self._receivers is None:
                 self._batch, self._receivers = source.begin_pass()
+                self._place = 0
             if not self._tell(end):
                 break
             self._receivers = None
@@ -82,19 +83,12 @@ class Fanout:
 
     def _tell(self, end: float) -> bool:
         """False: enough for one turn, and perhaps not everybody has been told."""
-        batch = self._batch
-        until_look = _BETWEEN_LOOKS
-        left = MOST_A_TURN
         assert self._receivers is not None
-        for receiver in self._receivers:
-            try:
-                receiver.take(batch)
-            except Exception:
-                logger.exception("a subscriber failed")
-            until_look -= 1
-            if not until_look:
-                left -= _BETWEEN_LOOKS
-                if not left or self._clock() >= end:
-                    return False
-                until_look = _BETWEEN_LOOKS
-        return True
+        count = len(self._receivers)
+        for _ in range(MOST_A_TURN // _BETWEEN_LOOKS):
+            self._place = tell(self._receivers, self._place, _BETWEEN_LOOKS, self._batch)
+            if self._place == count:
+                return True
+            if self._clock() >= end:
+                return False
+        return False

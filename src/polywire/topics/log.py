@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import Final
 
@@ -124,14 +124,14 @@ class Log:
 
     # As a source of the fan-out
 
-    def begin_pass(self) -> tuple[tuple[Publication, ...], Iterator[Receiver]]:
+    def begin_pass(self) -> tuple[tuple[Publication, ...], list[Receiver]]:
         batch = tuple(self._pending)
         self._pending.clear()
         self._pending_bytes = 0
-        receivers = list(self.listeners)
+        receivers: list[Receiver] = list(self.listeners)
         for group in self.patterns:
             receivers += group.listeners
-        return batch, iter(receivers)
+        return batch, receivers
 
     def end_pass(self) -> bool:
         if self._room is not None:
@@ -198,5 +198,5 @@ class LogSubscription:
         self._listener = listener
 
     async def close(self) -> None:
-        self._listener.deliver = None
+        self._listener.close()
         self._log.listeners.pop(self._listener, None)

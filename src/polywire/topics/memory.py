@@ -174,8 +174,7 @@ class PatternSubscription:
         self._listener = listener
 
     async def close(self) -> None:
-        if self._listener.deliver is not None:
-            self._listener.deliver = None
+        if self._listener.close():
             del self._group.listeners[self._listener]
             if not self._group.listeners:
                 self._broker._forget_pattern(self._group)

@@ -94,6 +94,10 @@ cdef class Headers:
             self._values[name] = [<object>seen, value]
         return 0
 
+    def drop(self, str name):
+        """Forget a field, in lower case; nothing where there is none."""
+        self._values.pop(name, None)
+
     def get(self, name, default=None):
         """The value; of a repeated field, its values joined by ", " (RFC 9110 §5.2), of `cookie` by "; "."""
         cdef PyObject* seen = self.find(name)

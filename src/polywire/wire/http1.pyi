@@ -3,6 +3,7 @@ from collections.abc import Callable
 from polywire.wire.headers import CommonHeaders, HeaderBlock, Headers
 from polywire.wire.limits import HttpLimits
 from polywire.wire.sink import Receiver
+from polywire.wire.tunnel import Tunnel
 
 class Http1Request:
     method: str
@@ -31,7 +32,9 @@ class Http1Request:
         extra: tuple[tuple[bytes, bytes], ...] = (),
         trailers: HeaderBlock | None = None,
     ) -> None: ...
-    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None: ...
+    def send_head(
+        self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> Http1Request | Tunnel: ...
     def send_data(self, data: bytes) -> bool: ...
     def send_end(self, trailers: HeaderBlock | None = None) -> None: ...
     def reset(self, code: int) -> None: ...
@@ -42,7 +45,7 @@ class Http1Connection:
     last_activity_marker: int
     scheme: str
     want_close: bool
-    want_eof: bool
+    successor: Tunnel | None
     want_read: bool
     open_requests: int
     awaiting_head: bool
@@ -62,3 +65,5 @@ class Http1Connection:
     def shutdown(self) -> None: ...
     def timeout(self) -> None: ...
     def connection_lost(self) -> None: ...
+    def leave(self) -> None:
+        """Let go of the tunnel, with what has come for it."""

@@ -5,7 +5,7 @@ Requests form a pipeline, a list linked by `_next` from `_first` (whose answer g
 still arrive). Input moves through these states; a request that cannot be understood is answered and ends in CLOSED:
 
     START ── request line ──▶ FIELDS ── empty line ──┬─ no body ───────────────────────────────▶ START
-      ▲                                              ├─ asks for a tunnel ─▶ OFFERED ─ 101 ────▶ TUNNEL
+      ▲                                              ├─ asks for a tunnel ─▶ OFFERED ─ 101 ────▶ LEFT, to the tunnel
       │                                              │                          └─ not taken up ▶ START
       │                                              ├─ length ──▶ LENGTH ── all of it ────────▶ START
       │                                              └─ chunked ─▶ CHUNK_LINE ─▶ CHUNK ─▶ CHUNK_END ─▶ CHUNK_LINE …
@@ -55,6 +55,8 @@ from polywire.wire.http1_grammar cimport (
     parse_request_line,
 )
 
+from polywire.wire.tunnel cimport Tunnel
+
 from polywire.wire.http1_text import PROBLEMS, STATUS_LINES, error_body, may_trail
 
 cdef extern from "Python.h":
@@ -70,7 +72,7 @@ cdef enum State:
     CHUNK_END
     TRAILERS
     OFFERED
-    TUNNEL
+    LEFT
     CLOSED
 
 cdef enum Event:
@@ -141,13 +143,33 @@ cdef class Http1Connection(Http1Pipeline):
         return self._closing and self._out is None
 
     @property
-    def want_eof(self):
-        return self._first is not None and self._first._sent_end and self._out is None
+    def successor(self):
+        """The tunnel, once every answer before it is out: the driver goes on with that, after `leave`."""
+        return self._tunnel if self._is_left() and self._out is None else None
+
+    def leave(self):
+        """Let go of the tunnel, with what has come for it."""
+        cdef Tunnel tunnel = self._tunnel
+        cdef bytes rest = PyBytes_FromStringAndSize(<const char*>self._buffer + self._start, self._filled)
+        self._tunnel = None
+        self._first._connection = None
+        self._first = self._last = None
+        self._pipelined = 0
+        self._drop()
+        self._on_request = self.on_output = self.on_refused = None
+        if self._paused:
+            tunnel.pause_writing()
+        if self._shutting:
+            tunnel.shutdown()
+        if rest:
+            tunnel.receive_data(rest)
+        if self._eof:
+            tunnel.receive_eof()
 
     @property
     def want_read(self):
-        if self._state == CLOSED:
-            return not self._closing
+        if self._state >= LEFT:
+            return self._state == CLOSED and not self._closing
         return not self._turn and not self._is_blocked()
 
     @property
@@ -161,8 +183,6 @@ cdef class Http1Connection(Http1Pipeline):
     @property
     def awaiting_body(self):
         cdef Http1Request request = self._incoming
-        if self._state == TUNNEL:
-            return request._sent_end and self.want_read
         if not LENGTH <= self._state <= TRAILERS or request._expecting:
             return False
         return (request.closed or not request._untimed) and self.want_read
@@ -193,6 +213,8 @@ cdef class Http1Connection(Http1Pipeline):
                 own_turn = True
                 self._turn = min(self._turn, 1)
         self._woken = False
+        if self._is_left():
+            self._queue(self._tunnel.take_output())
         out = self._out
         if self._more is not None:
             out = b"".join(self._more)
@@ -232,8 +254,6 @@ cdef class Http1Connection(Http1Pipeline):
             self._incoming._persist = False
             if self._incoming.closed and self._first is None:
                 self._close()
-            elif self._incoming._sent_end:
-                self._end_tunnel(self._incoming)
         self._wake()
 
     def timeout(self):

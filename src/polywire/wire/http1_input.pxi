@@ -105,7 +105,7 @@ cdef class Http1Input:
         cdef const uint8_t* end
         cdef int problem
         while at < n:
-            if self._state == LENGTH or self._state == CHUNK or self._state == TUNNEL:
+            if self._state == LENGTH or self._state == CHUNK:
                 length = self._parse_body(p + at, n - at, whole if at == 0 else None)
                 if length == 0:
                     break

@@ -15,6 +15,7 @@ cdef class Http1Pipeline(Http1Input):
     cdef bytes _out
     cdef list _more
     cdef bint _inside, _woken, _eof, _closing
+    cdef Tunnel _tunnel
     cdef int _turn  # 1: data_to_send takes up the rest of the input; 2: the one after does, so that others come in between
 
     # Turns.
@@ -42,7 +43,7 @@ cdef class Http1Pipeline(Http1Input):
         """Whether the layer above must act before more input is of use."""
         if self._state == START:
             return self._pipelined >= self._max_pipeline or self._is_held()
-        if self._state == LENGTH or self._state == CHUNK or self._state == TUNNEL:
+        if self._state == LENGTH or self._state == CHUNK:
             return not self._incoming.closed and self._incoming._credit <= 0
         return self._state == OFFERED and self._filled > 0
 
@@ -55,8 +56,6 @@ cdef class Http1Pipeline(Http1Input):
             self._readable = None
             if request._receiver is not None and not self._tell(request._receiver, READABLE):
                 self._give_up(request)
-            if request._sent_end and request.ended and not request.closed:
-                self._end_tunnel(request)
         while self._next_up is not None and not self._is_held():
             request = self._next_up
             self._next_up = request._next
@@ -121,42 +120,27 @@ cdef class Http1Pipeline(Http1Input):
 
     # Tunnels.
 
-    cdef int _open_tunnel(self, Http1Request request) except -1:
-        """What follows the request is the tunnel's, until the peer ends it."""
-        request.has_body = True
-        request.ended = False
-        request._credit = self._max_body
-        self._left = ENDLESS
-        self._state = TUNNEL
-        return self._go_on()
+    cdef Tunnel _open_tunnel(self, Http1Request request):
+        """What follows the request is the tunnel's."""
+        self._state = LEFT
+        self._incoming = None
+        self._tunnel = Tunnel(request, self._max_body, self._high_water)
+        self._tunnel.on_output = self._wake_up
+        request._close()
+        return self._tunnel
 
-    cdef bint _is_open_tunnel(self, Http1Request request) noexcept:
-        """Whether the peer has not ended the tunnel; when the connection drains, that is not waited for."""
-        return self._state == TUNNEL and self._incoming is request and not self._shutting
+    def _wake_up(self):
+        self._wake()
 
-    cdef int _half_close(self, Http1Request request) except -1:
-        request._sent_end = True
-        if self.on_output is not None:
-            self.on_output()
-        return 0
-
-    cdef int _end_tunnel(self, Http1Request request) except -1:
-        """Both ways are closed; what has been received may still be taken."""
-        cdef Py_ssize_t length = request.buffered_in_bytes
-        body = request._body
-        request._finish()
-        request._body = body
-        request.buffered_in_bytes = length
-        return 0
+    cdef bint _is_left(self) noexcept:
+        """Whether nothing but the tunnel is left."""
+        return self._tunnel is not None and self._first is not None and self._first._next is None
 
     cdef int _decline_tunnel(self, Http1Request request) except -1:
-        """Nobody took it up: the request was an ordinary one (RFC 9110 §7.8). Or an open tunnel ends with its answer."""
+        """Nobody took it up: the request was an ordinary one (RFC 9110 §7.8)."""
         if self._incoming is request:
-            if self._state == TUNNEL:
-                self._end_input()
-            else:
-                self._end_message()
-                self._go_on()
+            self._end_message()
+            self._go_on()
         return 0
 
     # The end.
@@ -179,10 +163,8 @@ cdef class Http1Pipeline(Http1Input):
         if self._state == OFFERED:
             request._persist = False
             return 0
-        if self._state == TUNNEL:
-            request.ended = True
-            self._readable = request
-            return self._end_message()
+        if self._state == LEFT:
+            return 0
         if self._state >= LENGTH and not self._incoming.closed:
             return self._fail(ENDED_EARLY)
         # A head that was cut off is not worth an answer (RFC 9112 §8).
@@ -274,6 +256,11 @@ cdef class Http1Pipeline(Http1Input):
         self._incoming = self._readable = self._next_up = self._first = self._last = None
         self._pipelined = 0
         self._drop()
+        if self._tunnel is not None:
+            if self._tunnel.receiver is not None:
+                self._add_gone(self._tunnel.receiver)
+            self._tunnel.close()
+            self._tunnel = None
         while request is not None:
             following = request._next
             request._next = None

@@ -102,7 +102,6 @@ cdef class Http1Request:
     cdef bint _done  # the answer is complete
     cdef bint _full  # send_data returned False
     cdef bint _untimed  # the body may take its time
-    cdef bint _sent_end  # of a tunnel: nothing more is sent into it
 
     @property
     def version(self):
@@ -196,7 +195,8 @@ cdef class Http1Request:
     def send_head(self, int status, HeaderBlock block not None, tuple extra not None=()):
         """Start a streamed response, or send an interim one (1xx, dropped for HTTP/1.0).
 
-        101 (Switching Protocols) takes up the `tunnel` that the request asks for, with the fields that say so.
+        101 (Switching Protocols) takes up the `tunnel` that the request asks for, with the fields that say so, and
+        returns the sink of that; any other status this one.
         Raises ValueError for 101 where it asks for none and for what is no status, RuntimeError where a final head was
         sent already.
         """
@@ -204,8 +204,9 @@ cdef class Http1Request:
         cdef char framing[128]
         cdef char* to = framing
         cdef bytes line = status_line(status), common = b""
+        cdef Tunnel tunnel = None
         if self.closed:
-            return
+            return self
         if self._coding != UNSTARTED:
             raise RuntimeError("the response has been started already")
         if status == 101:
@@ -216,7 +217,6 @@ cdef class Http1Request:
             to = put(to, b"\r\n", 2)
             self._coding = UNTIL_CLOSE
             self._persist = False
-            connection._open_tunnel(self)
         elif status >= 200:
             common = connection._common.block.h1_lines
             self._decide(False)
@@ -233,12 +233,15 @@ cdef class Http1Request:
                 self._persist = False
             to = self._put_connection(to)
         elif self._minor == 0:
-            return
+            return self
         elif status == 100:
             self._expecting = False
         to = put(to, b"\r\n", 2)
         self._send(lay_out(line, block.h1_lines, extra, common, framing, to - framing, None, None))
+        if status == 101:
+            tunnel = connection._open_tunnel(self)
         connection._wake()
+        return self if tunnel is None else tunnel
 
     def send_data(self, bytes data not None):
         """Queue body bytes; False: `high_water_bytes` are waiting, go on after on_writable.
@@ -250,7 +253,7 @@ cdef class Http1Request:
         cdef char size[24]
         cdef char* to
         cdef bytes out
-        if self.closed or self._sent_end:
+        if self.closed:
             return True
         if self._coding == UNSTARTED:
             raise RuntimeError("send_data before send_head")
@@ -279,19 +282,15 @@ cdef class Http1Request:
     def send_end(self, HeaderBlock trailers=None):
         """End the streamed response; trailers go to HTTP/1.1 peers of a chunked one.
 
-        A tunnel is closed one way: what the peer still sends into it is received.
         Raises RuntimeError before send_head, ValueError where the declared content-length was not reached.
         """
-        if self.closed or self._sent_end:
+        if self.closed:
             return
         if self._coding == UNSTARTED:
             raise RuntimeError("send_end before send_head")
         if self._coding == COUNTED and self._owed_bytes:
             self._break_off()
             raise ValueError("the body is shorter than its content-length")
-        if self._connection._is_open_tunnel(self):
-            self._connection._half_close(self)
-            return
         if self._coding == CHUNKED:
             self._send(LAST_CHUNK if trailers is None else b"0\r\n" + trailers.h1_lines + b"\r\n")
         self._finish()

@@ -44,7 +44,7 @@ class Http2Stream:
         discarded after the response, at most `max_buffered_body_bytes` of it; then RST_STREAM NO_ERROR (RFC 9113 §8.1).
         """
 
-    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> Http2Stream:
         """Raises ValueError for 101 or a status that is no three-digit number, RuntimeError after a final head.
 
         A 2xx to an extended CONNECT opens its tunnel (RFC 8441 §5): from then on `send_end` ends one direction, and

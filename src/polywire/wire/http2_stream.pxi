@@ -315,7 +315,7 @@ cdef class Http2Stream:
 
     def send_head(self, int status, HeaderBlock block not None, tuple extra not None=()):
         if self.closed or self.connection is None:
-            return
+            return self
         if self.responded:
             raise RuntimeError("the response was already started")
         if status == 101:
@@ -323,6 +323,7 @@ cdef class Http2Stream:
         self.bodyless = self.is_head or status == 204 or status == 304
         self.tunnelled = self.tunnel is not None and 200 <= status < 300
         self.submit(status, block, extra, -1, not self.bodyless)
+        return self
 
     def send_data(self, bytes data not None):
         if self.closed or self.connection is None or self.bodyless or PyBytes_GET_SIZE(data) == 0:

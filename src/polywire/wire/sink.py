@@ -11,8 +11,10 @@ An engine (`Http1Connection`, `Http2Connection`) is bytes in, bytes out and know
     engine.shutdown()              # drain: HTTP/1.1 "connection: close" after the current exchange, HTTP/2 GOAWAY
     engine.connection_lost()       # every open sink is gone
     engine.pause_writing() / resume_writing()    # the transport's back-pressure; HTTP/1.1 begins no request meanwhile
-    engine.want_eof                # HTTP/1.1: a tunnel has ended on our side only: half-close the transport, or where
-                                   # that cannot be (TLS) call receive_eof
+    engine.successor               # HTTP/1.1: the `Tunnel`, once the connection is nothing else: call leave() and go on
+                                   # with that, which is an engine as well
+    engine.want_eof                # of a tunnel: it has ended on our side only: half-close the transport, or where that
+                                   # cannot be (TLS) call receive_eof
     engine.want_read               # False: the driver should pause reading (pipelining limit, unread body)
     engine.open_requests           # how many sinks are open
     engine.last_activity_marker    # an int that grows with every complete request head (HTTP/2: and with a PING now and
@@ -41,7 +43,8 @@ Tunnels. `sink.tunnel` names the protocol that the peer would like to speak from
     HTTP/2 (RFC 8441)     method "CONNECT": `send_head(200, ...)` takes it up; decline by any other status (501)
     HTTP/1.1 (Upgrade)    method "GET", and only for "websocket": `send_head(101, ...)` takes it up, and the engine adds
                           the Upgrade and Connection fields; any other answer declines, and is that of an ordinary GET
-                          (RFC 9110 §7.8). What the peer sends before the answer waits for the decision.
+                          (RFC 9110 §7.8). What the peer sends before the answer waits for the decision. Go on with the
+                          sink that `send_head` returns: the request is over.
 
 Once it is taken up, `has_body` is True and `ended` False; take/grant and send_data carry its bytes, with credit and
 back-pressure as for bodies, and nobody times them. `ended`: the peer has closed its direction; ours stays open.
@@ -126,10 +129,11 @@ class Sink(Protocol):
         A response to HEAD carries the content-length and no body. `extra` is trusted: the caller has checked it.
         """
 
-    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    def send_head(self, status: int, block: HeaderBlock, extra: tuple[tuple[bytes, bytes], ...] = ()) -> Sink:
         """Start a streamed response, after any 1xx: HTTP/1.1 uses chunked coding unless a content-length is given.
 
-        A 1xx (103 Early Hints, say) may be sent any number of times before that; HTTP/1.0 peers get none.
+        A 1xx (103 Early Hints, say) may be sent any number of times before that; HTTP/1.0 peers get none. Returns the
+        sink to go on with, which is this one but for a tunnel of HTTP/1.1.
         """
 
     def send_data(self, data: bytes) -> bool:

@@ -32,8 +32,25 @@ cdef enum:
     LARGEST_DEFLATED = 1073741824
 
 
+cdef class Frames:
+    cpdef list receive_data(self, bytes data):
+        raise NotImplementedError
+
+    cpdef bytes encode(self, object message):
+        raise NotImplementedError
+
+    cdef bytes ping(self):
+        raise NotImplementedError
+
+    cdef bytes pong(self, bytes payload):
+        raise NotImplementedError
+
+    cdef bytes closing(self, int code, str reason):
+        raise NotImplementedError
+
+
 @cython.final
-cdef class WebSocketEngine:
+cdef class WebSocketEngine(Frames):
     """One end of a WebSocket, from its handshake on.
 
     is_client: its frames are masked and those of its peer are not; else the other way round (§5.1).
@@ -47,22 +64,20 @@ cdef class WebSocketEngine:
     unpacked and more waits: call it again with b"", in another turn.
     """
 
-    cdef readonly object failure
-    cdef readonly bint closed  # the peer's close has come
-    cdef readonly bint waiting
-    cdef bint is_client, fin
-    cdef bint packed  # that message is compressed
+    # Thousands are open at a time: small fields.
+    cdef unsigned char is_client, fin
+    cdef unsigned char packed  # that message is compressed
+    cdef unsigned char opcode  # of that message
+    cdef uint8_t key[4]
+    cdef int utf8
+    cdef int empty  # frames of it
+    cdef int limit
     cdef Inflater inflater
     cdef Deflater deflater
-    cdef Py_ssize_t limit
     cdef Py_ssize_t inflated  # in this call
     cdef bytes rest  # of a frame's head, or of a control frame; or what waits
     cdef bytearray message  # of the message that is not whole; None between messages
-    cdef int opcode  # of that message
-    cdef int utf8
-    cdef int empty  # frames of it
-    cdef uint64_t need, at  # bytes that the frame still lacks, and where in it we are
-    cdef uint8_t key[4]
+    cdef uint32_t need, at  # bytes that the frame still lacks, and where in it we are
 
     def __cinit__(self, Py_ssize_t max_message_bytes, *, bint is_client=False, object deflate=None):
         if not 0 < max_message_bytes < 2 ** 31:
@@ -158,10 +173,10 @@ cdef class WebSocketEngine:
                 return 0
             self.control(opcode, self.unmasked(p + head, length, masked), found)
             return head + length
-        packed = self.packed if opcode == CONTINUATION else p[0] & COMPRESSED
+        packed = self.packed if opcode == CONTINUATION else (p[0] & COMPRESSED) != 0
         if length > self.most(packed) or self.kept() + length > self.most(packed):
             return self.too_large()
-        self.fin = p[0] & FIN
+        self.fin = (p[0] & FIN) != 0
         if opcode != CONTINUATION:
             if self.fin and size >= head + <Py_ssize_t>length:
                 # The usual case: a message in one frame that is here.
@@ -209,7 +224,7 @@ cdef class WebSocketEngine:
         cdef Py_ssize_t count = size
         cdef Py_ssize_t had = PyByteArray_GET_SIZE(self.message)
         cdef uint8_t* to
-        if <uint64_t>count > self.need:
+        if count > <Py_ssize_t>self.need:
             count = self.need
         PyByteArray_Resize(self.message, had + count)
         to = <uint8_t*>PyByteArray_AS_STRING(self.message) + had
@@ -255,7 +270,7 @@ cdef class WebSocketEngine:
 
     cdef uint64_t most(self, bint packed) noexcept:
         """Bytes of a message as it is sent: what cannot be compressed grows a little."""
-        return self.limit + (self.limit >> 8) + 64 if packed else self.limit
+        return <uint64_t>self.limit + (self.limit >> 8) + 64 if packed else self.limit
 
     cdef int too_large(self) except -1:
         return self.fail(1009, f"a message is larger than {self.limit} bytes")
@@ -315,10 +330,16 @@ cdef class WebSocketEngine:
                 return encoded(opcode, <const uint8_t*>PyBytes_AS_STRING(small), PyBytes_GET_SIZE(small), self.is_client)
         return encoded(opcode, p, size, self.is_client)
 
-    cpdef bytes encode_ping(self, bytes payload=b""):
+    def encode_ping(self, bytes payload=b""):
         return self.encode_control(PING, payload)
 
-    cpdef bytes encode_pong(self, bytes payload=b""):
+    cdef bytes ping(self):
+        return self.encode_control(PING, b"")
+
+    def encode_pong(self, bytes payload=b""):
+        return self.encode_control(PONG, payload)
+
+    cdef bytes pong(self, bytes payload):
         return self.encode_control(PONG, payload)
 
     def encode_close(self, int code=1000, str reason=""):
@@ -326,6 +347,9 @@ cdef class WebSocketEngine:
 
         The reason is cut to what fits, between two characters.
         """
+        return self.closing(code, reason)
+
+    cdef bytes closing(self, int code, str reason):
         if code == 1005:
             return self.encode_control(CLOSE, b"")
         if not may_be_sent(code):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +14,7 @@ from polywire.testing.memory import HIGH_WATER_BYTES
 from polywire.testing.websocket import TestSocket
 from tests.protocols.websocket.desk import Desk, make_app
 from tests.protocols.websocket.turns import turns, until
+from tests.runtime.beats import Beats
 
 
 @pytest.fixture
@@ -261,10 +261,10 @@ async def test_who_does_not_answer_pings_is_lost(desk: Desk) -> None:
         assert welcome["heartbeat_s"] == 0.02
         call(ws, "Waits")
         await until(lambda: client.site.open_calls == 1)
-        beats: asyncio.Queue[None] = asyncio.Queue()
-        client.site.runtime.heartbeats.add(lambda: beats.put_nowait(None))
+        beats = Beats()
+        client.site.runtime.heartbeats.add(beats)
         for _ in range(5):
-            await beats.get()
+            await beats.next()
         await until(lambda: client.site.open_calls == 0)
         assert await ws.closed() == (1001, "nothing was heard for too long")
     assert desk.gone == ["waits"]

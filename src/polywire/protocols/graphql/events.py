@@ -32,7 +32,7 @@ class EventAnswer:
         self._out = Outgoing(exchange)
         self._silent = False
         exchange.start(200, HEAD, ((b"x-request-id", exchange.request_id.encode()),))
-        self._heartbeats.add(self._beat)
+        self._heartbeats.add(self)
 
     @property
     def is_blocked(self) -> bool:
@@ -52,9 +52,9 @@ class EventAnswer:
 
     def hush(self) -> None:
         """Nothing more is sent."""
-        self._heartbeats.discard(self._beat)
+        self._heartbeats.discard(self)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         if self._silent and not self._out.exchange.is_blocked:
             self._out.write(sse.COMMENT)
         self._silent = True

@@ -108,7 +108,7 @@ class SharedStream:
             raise AlreadyExists("the event stream is open already")
         self._timer.cancel()
         answer = self._answer = EventAnswer(self._streams.runtime, exchange)
-        self._streams.runtime.sockets.add(self)
+        self._streams.runtime.sockets[self] = None
         exchange.watch(self._gone)
         answer.write(sse.COMMENT)
         while self._kept:
@@ -141,7 +141,7 @@ class SharedStream:
     def close(self) -> None:
         """Stop everything."""
         self._timer.cancel()
-        self._streams.runtime.sockets.discard(self)
+        self._streams.runtime.sockets.pop(self, None)
         self._streams.forget(self)
         operations, self._operations = self._operations, {}
         for operation in operations.values():

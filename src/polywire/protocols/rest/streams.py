@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from random import uniform
 from typing import Any
 
@@ -103,14 +101,16 @@ class ServerStreamRoute(RestRoute):
         if call.answered:
             return
         if form == EVENT_STREAM:
-            beat = partial(streaming.beat, call)
-            self._runtime.heartbeats.add(beat)
-            call.on_done(partial(self._hush, beat))
+            streaming.call = call
+            self._runtime.heartbeats.add(streaming)
+            call.on_done(self._hush)
         if not self._binding.finish_on_disconnect:
             exchange.watch(call.cancel)
 
-    def _hush(self, beat: Callable[[], None], call: Call, error: RpcError | None) -> None:
-        self._runtime.heartbeats.discard(beat)
+    def _hush(self, call: Call, error: RpcError | None) -> None:
+        streaming: Streaming = call.state
+        self._runtime.heartbeats.discard(streaming)
+        streaming.call = None
 
     def _send(self, call: Call, item: Any, id: str | None = None, /) -> bool:
         streaming: Streaming = call.state
@@ -144,7 +144,7 @@ class ServerStreamRoute(RestRoute):
 class Streaming(Outgoing):
     """A stream over REST on its way, and whether anything was sent since it was last looked at."""
 
-    __slots__ = ("_heard_bytes", "_retry_s", "_status", "form", "outlet", "outlet_key")
+    __slots__ = ("_heard_bytes", "_retry_s", "_status", "call", "form", "outlet", "outlet_key")
 
     def __init__(self, exchange: Exchange, status: int, form: str, retry_s: float | None) -> None:
         super().__init__(exchange)
@@ -155,6 +155,8 @@ class Streaming(Outgoing):
         """What had been sent at the last beat."""
         self.outlet: ExchangeOutlet | None = None
         self.outlet_key: Any = None
+        self.call: Call | None = None
+        """While it beats."""
 
     def start(self, call: Call) -> None:
         """Send the head, the first time."""
@@ -167,10 +169,12 @@ class Streaming(Outgoing):
             if self.outlet is not None:
                 self.outlet.key = self.outlet_key
 
-    def beat(self, call: Call) -> None:
+    def beat(self) -> None:
         """Send a comment where nothing else was sent since the last beat; not to one who takes nothing."""
+        if self.call is None:
+            return
         if self._heard_bytes == self.exchange.sent_body_bytes and not self.exchange.is_blocked:
-            self.start(call)
+            self.start(self.call)
             self.exchange.write(sse.COMMENT)
         self._heard_bytes = self.exchange.sent_body_bytes
 

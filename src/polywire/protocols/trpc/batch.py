@@ -92,7 +92,7 @@ class LineBatch(Batch):
         extra = ((b"x-request-id", self._exchange.request_id.encode()),)
         self._exchange.start(200, _LINES, extra)
         self._exchange.write(b"{" + head + b"}\n")
-        self._runtime.heartbeats.add(self._beat)
+        self._runtime.heartbeats.add(self)
 
     def _ready(self, place: int, told: Told) -> None:
         status, envelope = told
@@ -108,16 +108,16 @@ class LineBatch(Batch):
             % (place, result, result, data, data, value)
         )
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         if not self._exchange.is_blocked:
             self._exchange.write(b" ")
 
     def _cancel(self) -> None:
-        self._runtime.heartbeats.discard(self._beat)
+        self._runtime.heartbeats.discard(self)
         super()._cancel()
 
     def _end(self) -> None:
-        self._runtime.heartbeats.discard(self._beat)
+        self._runtime.heartbeats.discard(self)
         self._exchange.finish()
 
 

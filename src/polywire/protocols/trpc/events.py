@@ -42,7 +42,7 @@ class Subscription:
         self._runtime.dispatch_stream(call, self._emit, self._out.drained, self._done)
         if call.answered:
             return
-        self._runtime.heartbeats.add(self._beat)
+        self._runtime.heartbeats.add(self)
         call.on_done(self._hush)
         if not self._procedure.binding.finish_on_disconnect:
             exchange.watch(call.cancel)
@@ -60,10 +60,10 @@ class Subscription:
             self._out.write(sse.event(shape, name="serialized-error"))
         self._out.exchange.finish()
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         if self._silent and not self._out.exchange.is_blocked:
             self._out.write(_PING)
         self._silent = True
 
     def _hush(self, call: Call, error: RpcError | None) -> None:
-        self._runtime.heartbeats.discard(self._beat)
+        self._runtime.heartbeats.discard(self)

@@ -277,7 +277,7 @@ class Session(MessageSocket[Call]):
     def give_credit(self, id: int, count: int) -> None:
         self.ws.send(self._framing.credit(id, count))
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
         idle_s = self._options.idle_s
         if idle_s is not None:
             if self.calls or self._begun != self._begun_before:
@@ -286,7 +286,7 @@ class Session(MessageSocket[Call]):
             elif monotonic() - self._quiet_since >= idle_s:
                 self.close(IDLE, "no call for too long")
                 return
-        super()._beat()
+        super().beat()
 
     # What goes out
 
@@ -347,12 +347,12 @@ class Session(MessageSocket[Call]):
             if running.window is not None:
                 running.window.wake()
 
-    def _closed(self, ws: WebSocket, code: int, reason: str) -> None:
+    def on_closed(self, ws: WebSocket, code: int, reason: str) -> None:
         if self._authentication is not None:
             self._authentication.stop()
             self._authentication = None
         self._server.forget(self)
-        super()._closed(ws, code, reason)
+        super().on_closed(ws, code, reason)
 
 
 def _timeout_s(told: float) -> float:

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from polywire.errors import Cancelled, MalformedInput, ResourceExhausted, RpcError
+from polywire.protocols._socket_outlet import SocketOutlet
 from polywire.protocols.websocket.messages import INBOX, MOST_CREDIT
-from polywire.runtime._outlet import SharedBatch, SharedOutlet
+from polywire.runtime._outlet import SharedBatch
 from polywire.runtime.call import Call
 from polywire.tasks.eager import PENDING, Feed, Waiter
 
@@ -20,7 +21,7 @@ CREDIT_EXCEEDED = "CREDIT_EXCEEDED"
 """The reason of RESOURCE_EXHAUSTED where a client sends items that it has no credit for."""
 
 
-class Window(SharedOutlet):
+class Window(SocketOutlet):
     """How many items of a call's answer may be sent yet, and the way of those that many sockets are sent alike.
 
     `is_over`: the call has been answered. A handler that does not stop sends to nobody, for its id may be another's.
@@ -29,10 +30,9 @@ class Window(SharedOutlet):
     __slots__ = ("_session", "_waiter")
 
     def __init__(self, session: Session, credit: int) -> None:
+        super().__init__(session.ws, credit)
         self._session = session
         self._waiter: Waiter | None = None
-        self.credit = credit
-        self.write = session.ws.send_frame
 
     def add(self, count: int) -> None:
         self.credit = min(self.credit + count, MOST_CREDIT)

@@ -1,0 +1,12 @@
+cdef class Frames:
+    """What `WebSocketEngine` does for callers in Cython, who need not know what it keeps."""
+
+    cdef readonly object failure
+    cdef readonly unsigned char closed  # the peer's close has come
+    cdef readonly unsigned char waiting
+
+    cpdef list receive_data(self, bytes data)
+    cpdef bytes encode(self, object message)
+    cdef bytes ping(self)
+    cdef bytes pong(self, bytes payload)
+    cdef bytes closing(self, int code, str reason)
