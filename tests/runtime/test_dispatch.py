@@ -9,7 +9,19 @@ from typing import Any
 
 import pytest
 
-from polywire import App, Code, Internal, Message, NotFound, RpcError, Service, Unauthenticated, current_call, query
+from polywire import (
+    App,
+    Code,
+    Internal,
+    Message,
+    NotFound,
+    RpcError,
+    Service,
+    Unauthenticated,
+    Unavailable,
+    current_call,
+    query,
+)
 from polywire.runtime.call import Call
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.runtime import Runtime
@@ -120,6 +132,21 @@ async def test_one_that_never_suspends_is_over_at_once() -> None:
         assert started.call.answered
         assert started.call.task is None
         assert not bench.runtime.suspended
+
+
+async def test_what_comes_when_the_server_stops_is_refused() -> None:
+    """It ended as INTERNAL."""
+    service = Handlers()
+    async with running(service) as bench:
+        waiting = bench.start("suspends")
+        stopping = asyncio.create_task(bench.runtime.stop())
+        await asyncio.sleep(0)
+        late = [bench.start("suspends"), bench.start("join", first="a", second="b")]
+        await stopping
+        late.append(bench.start("join", first="a", second="b"))
+        for one in (waiting, *late):
+            with pytest.raises(Unavailable, match="the server is shutting down"):
+                await one.outcome()
 
 
 async def test_one_that_suspends_is_counted_until_it_ends() -> None:

@@ -96,7 +96,8 @@ class Runtime:
         self.heartbeats = Heartbeats(loop, self.app.heartbeat_s)
 
     async def stop(self) -> None:
-        """Cancel what still runs, with UNAVAILABLE, and wait until it has ended."""
+        """Cancel what still runs, with UNAVAILABLE, and wait until it has ended. So is answered what comes later."""
+        self._begin = _too_late
         tasks = [work.task for work in self.suspended if work.task is not None]
         for work in list(self.suspended):
             work.cancel(Code.UNAVAILABLE)
@@ -307,6 +308,13 @@ def _moved(call: Call) -> int:
 def _not_started(coro: Any, call: Any, finish: Any, is_current: bool = True) -> bool:
     coro.close()
     raise RuntimeError("the runtime has not been started: await site.start() in the loop that serves")
+
+
+def _too_late(coro: Any, call: Any, finish: Any, is_current: bool = True) -> bool:
+    """Instead of `EagerRunner.start`, once the server stops: connections that are open may still bring something."""
+    coro.close()
+    finish(call, None, Unavailable(_CANCELLED_TEXT[Code.UNAVAILABLE]) if is_current else asyncio.CancelledError())
+    return False
 
 
 async def _stream(call: Call, emit: Emit, drained: Callable[[], Awaitable[None]]) -> None:

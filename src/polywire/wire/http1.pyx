@@ -54,7 +54,6 @@ from polywire.wire.http1_grammar cimport (
     parse_field_line,
     parse_request_line,
 )
-
 from polywire.wire.tunnel cimport Tunnel
 
 from polywire.wire.http1_text import PROBLEMS, STATUS_LINES, error_body, may_trail
