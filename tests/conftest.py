@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,13 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.live.server import Live
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _only_what_is_new_is_collected() -> None:
+    """Many tests have the collector look for what they leave: it need not go through all that a long run keeps."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
