@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from polywire.http.websocket import SocketClosed
     from polywire.protocols.raw_sockets import WebSocket
     from polywire.runtime.call import Call, current_call
-    from polywire.topics import Broker, History, MemoryBroker, SqliteBroker, Topic
+    from polywire.topics import Broker, Gap, GapReason, History, MemoryBroker, SqliteBroker, Topic
 
 __all__ = [
     "ID",
@@ -90,6 +90,8 @@ __all__ = [
     "Fixed32",
     "Fixed64",
     "Float32",
+    "Gap",
+    "GapReason",
     "History",
     "Int32",
     "Int64",
@@ -139,6 +141,8 @@ __all__ = [
 _LAZY = {
     "Broker": "polywire.topics",
     "MemoryBroker": "polywire.topics",
+    "Gap": "polywire.topics",
+    "GapReason": "polywire.topics",
     "History": "polywire.topics",
     "Topic": "polywire.topics",
     "SqliteBroker": "polywire.topics",

@@ -168,6 +168,22 @@ export interface StockUpdate {
   price: number;
 }
 
+/** A price, or only a gap: prices were missed here, and what they are now is to be asked for. */
+export interface StockEvent {
+  symbol?: string;
+  price?: number;
+  gap?: Gap;
+}
+
+/** Messages are missing here: what depends on them must be fetched anew. */
+export interface Gap {
+  after: string;
+  reason: GapReason;
+}
+
+/** Why messages are missing. */
+export type GapReason = "HISTORY_GONE" | "EPOCH_CHANGED" | "SLOW";
+
 export interface Alert {
   symbol: string;
   price: number;
@@ -227,15 +243,6 @@ export interface RoomMessage {
   /** Unix time in seconds. */
   timestamp: number;
 }
-
-/** Messages are missing here: what depends on them must be fetched anew. */
-export interface Gap {
-  after: string;
-  reason: GapReason;
-}
-
-/** Why messages are missing. */
-export type GapReason = "HISTORY_GONE" | "EPOCH_CHANGED" | "SLOW";
 
 /** One subscription that others see. */
 export interface Member {
@@ -441,8 +448,8 @@ export type AppRouter = TRPCBuiltRouter<
     market: {
       /** The last price of each of the fifty stocks. */
       listStocks: TRPCQueryProcedure<{ input: void; output: Array<StockUpdate>; meta: object }>;
-      /** Every price from now on; whoever comes back gets those that were missed. */
-      stockUpdates: TRPCSubscriptionProcedure<{ input: void; output: AsyncIterable<{ id: string; data: StockUpdate }, void, unknown>; meta: object }>;
+      /** Every price from now on; whoever comes back gets those that were missed, after a gap where some are gone. */
+      stockUpdates: TRPCSubscriptionProcedure<{ input: { after?: string | null } | void; output: AsyncIterable<{ id: string; data: StockEvent }, void, unknown>; meta: object }>;
       /** Each time that the price of a stock crosses a limit. */
       watchAlerts: TRPCSubscriptionProcedure<{ input: { symbol: string; limit: number }; output: AsyncIterable<Alert, void, unknown>; meta: object }>;
       /** Buys; sent again with its key it is confirmed again, and not bought twice. */

@@ -51,6 +51,7 @@ async function choose(symbol) {
 
 const isCalm = matchMedia("(prefers-reduced-motion: reduce)");
 function ticked(stock) {
+  if (stock.gap) return load();
   priced(stock);
   if (!isCalm.matches) rows.get(stock.symbol).price.animate({ color: ["var(--accent)", "var(--text)"] }, 1000);
 }

@@ -9,12 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 from math import exp, sin
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from atlas.locked import LOCK
 from polywire import (
     AlreadyExists,
     Doc,
+    Gap,
     History,
     Int32,
     InvalidArgument,
@@ -42,6 +43,14 @@ Symbol = Annotated[str, Meta(pattern="^[A-Z]{4}$")]
 class StockUpdate(Message):
     symbol: str
     price: float
+
+
+class StockEvent(Message):
+    """A price, or only a gap: prices were missed here, and what they are now is to be asked for."""
+
+    symbol: str | UnsetType = UNSET
+    price: float | UnsetType = UNSET
+    gap: Gap | UnsetType = UNSET
 
 
 class Alert(Message):
@@ -127,12 +136,17 @@ class Market(Service, package="market", lock=LOCK):
         return [StockUpdate(symbol, price) for symbol, price in self.prices.items()]
 
     @query("GET /api/stock-updates", event="stock-update")
-    async def stock_updates(self) -> AsyncIterator[Tracked[StockUpdate]]:
-        """Every price from now on; whoever comes back gets those that were missed."""
-        async with aclosing(stocks.subscribe(after=current_call().resume_after)) as events:
+    async def stock_updates(
+        self, after: Annotated[str | None, Doc("A position, to go on there.")] = None
+    ) -> AsyncIterator[Tracked[StockEvent]]:
+        """Every price from now on; whoever comes back gets those that were missed, after a gap where some are gone."""
+        resumed = current_call().resume_after
+        async with aclosing(stocks.subscribe(after=after if resumed is None else resumed)) as events:
             async for event in events:
-                if event.data is not None:
-                    yield Tracked(event.position, event.data)
+                if event.gap is not None:
+                    yield Tracked(event.position, StockEvent(gap=event.gap))
+                elif event.data is not None:
+                    yield Tracked(event.position, StockEvent(event.data.symbol, event.data.price))
 
     @query("GET /api/stocks/{symbol}/alerts")
     async def watch_alerts(self, symbol: Symbol, limit: Annotated[float, Meta(gt=0)]) -> AsyncIterator[Alert]:

@@ -266,7 +266,7 @@ class _Builder:
 
 def output_type(one: Field) -> str:
     """The type of a field of what is given, as GraphQL writes it."""
-    return _wrapped(named_type(one, ""), one, one.nullable)
+    return _wrapped(named_type(one, ""), one, one.nullable or one.may_be_unset)
 
 
 def input_arguments(message: MessageType) -> Iterator[Argument]:

@@ -115,7 +115,7 @@ class _Module:
         yield "}"
 
     def _member(self, one: Field, is_input: bool) -> str:
-        mark = "?" if is_input and (not one.required or one.nullable) else ""
+        mark = "?" if one.may_be_unset or (is_input and (not one.required or one.nullable)) else ""
         return f"{one.name}{mark}: {self._type(one, is_input)}"
 
     def _type(self, one: Field, is_input: bool) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from polywire.schema.docs import without_lint
 
 
@@ -183,6 +185,11 @@ class Field:
 
     def make_default(self) -> Any:
         return self.default if self.default_factory is None else self.default_factory()
+
+    @property
+    def may_be_unset(self) -> bool:
+        """`T | UnsetType`: left out where the value is `msgspec.UNSET`."""
+        return self.default is msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,8 +26,10 @@ class GapReason(enum.Enum):
 GAP_OF = {Lost.HISTORY_GONE: GapReason.HISTORY_GONE, Lost.EPOCH_CHANGED: GapReason.EPOCH_CHANGED}
 
 
-class Gap(Message, package=PACKAGE):
+class Gap(Message, package="polywire"):
     """Messages are missing here: what depends on them must be fetched anew."""
+
+    # Not of the package of topics: that imports the packages of what is published, whose messages may tell gaps too.
 
     after: str
     """The position after which they are missing."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import UNSET
+
 from polywire.errors import Internal, RpcError
 from polywire.protocols.graphql.execution import Failed, Results
 from polywire.protocols.graphql.leaves import WrongValue
@@ -71,7 +73,7 @@ class Completion:
         try:
             if isinstance(value, Failed):
                 raise value.error
-            if value is None and output.takes_none:
+            if (value is None and output.takes_none) or (value is UNSET and output.takes_unset):
                 return None
             if output.check is not None:
                 output.check(value)

@@ -272,7 +272,7 @@ def plain_object(fields: dict[str, tuple[Field, Convert | None]], given: dict[st
             continue
         one, convert = known
         if value is None:
-            if one.nullable or one.required or one.default is msgspec.UNSET:
+            if one.nullable or one.required or one.may_be_unset:
                 # Of a Patch, null is no way to say that nothing is to change.
                 plain[one.name] = None
         else:

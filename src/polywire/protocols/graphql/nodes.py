@@ -36,6 +36,8 @@ class Output:
     """It becomes null where something beneath it goes wrong. Of the list, where it is one; elements never are."""
     takes_none: bool
     """None is a value of it. A field of the root is nullable whatever its method declares."""
+    takes_unset: bool = False
+    """`msgspec.UNSET` is one: shown as null."""
     leaf: Convert | None = None
     """Of a scalar or an enum."""
     inline: Inline | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -161,7 +162,7 @@ class Planner:
         one = attributes.get(name)
         if one is None:
             # The stand-in of a type without fields.
-            return Attribute(key, first, "__doc__", Output(False, True, False, lambda _: None))
+            return Attribute(key, first, "__doc__", Output(False, True, False, leaf=lambda _: None))
         return Attribute(key, first, one.name, self._output(one, nodes))
 
     def _slot(self) -> int:
@@ -172,7 +173,7 @@ class Planner:
         nullable = not field.type.endswith("!")
         form = field.method.result_form
         if form is ResultForm.EMPTY:
-            return Output(False, True, False, _true)
+            return Output(False, True, False, leaf=_true)
         if form is ResultForm.MESSAGE:
             return Output(False, nullable, False, children=self._children([field.method.output], nodes))
         assert field.value is not None
@@ -181,20 +182,24 @@ class Planner:
         return output
 
     def _output(self, one: Field, nodes: list[FieldNode]) -> Output:
-        is_list = one.cardinality is Cardinality.LIST
-        check = constraint_check(one)
+        make = partial(
+            Output,
+            one.cardinality is Cardinality.LIST,
+            one.nullable or one.may_be_unset,
+            one.nullable,
+            one.may_be_unset,
+            check=constraint_check(one),
+        )
         if one.cardinality is not Cardinality.MAP:
             if one.type.message is not None:
-                return Output(
-                    is_list, one.nullable, one.nullable, children=self._children([one.type.message], nodes), check=check
-                )
+                return make(children=self._children([one.type.message], nodes))
             if one.type.union is not None:
                 members = [member.message for member in one.type.union.members]
-                return Output(is_list, one.nullable, one.nullable, children=self._children(members, nodes), check=check)
+                return make(children=self._children(members, nodes))
         inline = (_INLINE_ID if one.is_id else _INLINE).get(one.type.kind)
         if one.cardinality is Cardinality.MAP:
             inline = None
-        return Output(is_list, one.nullable, one.nullable, element_out(one), inline, check=check)
+        return make(leaf=element_out(one), inline=inline)
 
     def _children(self, messages: list[MessageType], nodes: list[FieldNode]) -> dict[type, Node]:
         sets = [node.selection_set for node in nodes if node.selection_set is not None]
