@@ -32,6 +32,8 @@ class Log:
         self.kept_bytes = 0
         self.limits = History()
         self.listeners: dict[Listener, None] = {}
+        self._readers: list[Receiver] | None = None
+        """The same, for the fan-out; None once they have changed."""
         self.patterns = patterns
         """Those that fit; replaced when they change."""
         self.members: dict[str, bytes] = {}
@@ -128,10 +130,11 @@ class Log:
         batch = tuple(self._pending)
         self._pending.clear()
         self._pending_bytes = 0
-        receivers: list[Receiver] = list(self.listeners)
-        for group in self.patterns:
-            receivers += group.listeners
-        return batch, receivers
+        if self._readers is None:
+            self._readers = list(self.listeners)
+        if not self.patterns:
+            return batch, self._readers
+        return batch, [*self._readers, *(one for group in self.patterns for one in group.listeners)]
 
     def end_pass(self) -> bool:
         if self._room is not None:
@@ -160,13 +163,21 @@ class Log:
         first = self.offset - len(self.kept) + skip
         return Page(found, Position(self.epoch, first + len(found)), lost)
 
+    def add(self, listener: Listener) -> None:
+        self.listeners[listener] = None
+        self._readers = None
+
+    def discard(self, listener: Listener) -> None:
+        self.listeners.pop(listener, None)
+        self._readers = None
+
     def subscribe(self, after: Position | None, deliver: Deliver, last: int, now: float) -> LogSubscription:
         skip, lost = self.after(after, now)
         if after is None:
             skip = max(0, len(self.kept) - last)
         backlog = tuple(islice(self.kept, skip, None))
         listener = Listener(deliver, self.order)
-        self.listeners[listener] = None
+        self.add(listener)
         return LogSubscription(self, listener, Position(self.epoch, self.offset - len(backlog)), lost, backlog)
 
 
@@ -199,4 +210,4 @@ class LogSubscription:
 
     async def close(self) -> None:
         self._listener.close()
-        self._log.listeners.pop(self._listener, None)
+        self._log.discard(self._listener)
