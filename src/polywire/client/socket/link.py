@@ -6,13 +6,14 @@ import asyncio
 import base64
 import os
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import Any, Final, cast
 
 from polywire.client.socket.calls import SocketCall
 from polywire.client.target import Target
 from polywire.codec import Format, message_codec
-from polywire.errors import TOO_LARGE, Code, InvalidArgument, ResourceExhausted
+from polywire.errors import TOO_LARGE, Code, InvalidArgument, ResourceExhausted, RpcError
 from polywire.protocols.grpc.status import error_told
 from polywire.protocols.rpc.details import Packed
 from polywire.protocols.websocket.messages import Welcome
@@ -89,6 +90,8 @@ class SocketLink(asyncio.Protocol):
         self._most_calls = 1
         self._most_bytes = 0
         self._credit = 0
+        self.problem: Callable[[], RpcError] | None = None
+        """Makes the error that the server has told of the connection itself."""
 
     # The connection.
 
@@ -224,7 +227,7 @@ class SocketLink(asyncio.Protocol):
         elif not self.gone.done():
             self.gone.set_result(None)
         if not self.welcome.done():
-            self.welcome.set_exception(HandshakeClosed(code, reason))
+            self.welcome.set_exception(HandshakeClosed(code, reason, self.problem))
             self.welcome.exception()  # nobody may wait for it any more
         self._closed(self, code, reason)
 
@@ -278,6 +281,8 @@ class SocketLink(asyncio.Protocol):
             return
         call = self.calls.get(told.id)
         if call is None:
+            if kind is ServerMessageType.ERROR and not told.id:
+                self.problem = _error_of(told)
             return
         if kind is ServerMessageType.NEXT:
             call.next(told.message, told.position)
@@ -288,9 +293,7 @@ class SocketLink(asyncio.Protocol):
         elif kind is ServerMessageType.CREDIT:
             call.credited(told.count)
         elif kind is ServerMessageType.ERROR:
-            details = [Packed(one.type_url, one.value) for one in told.details]
-            code = Code(told.code) if 0 < told.code <= Code.UNAUTHENTICATED else Code.UNKNOWN
-            call.failed(error_told(code, told.text, details, told.reason, told.metadata))
+            call.failed(_error_of(told)())
         if told.id not in self.calls:
             self._room()
 
@@ -342,8 +345,16 @@ class SocketLink(asyncio.Protocol):
 
 
 class HandshakeClosed(ConnectionError):
-    """The server closed the socket before its welcome."""
+    """The server closed the socket before its welcome. problem: makes the error that it told before."""
 
-    def __init__(self, code: int, reason: str) -> None:
+    def __init__(self, code: int, reason: str, problem: Callable[[], RpcError] | None) -> None:
         super().__init__(f"closed with {code} {reason}".rstrip())
         self.code = code
+        self.problem = problem
+
+
+def _error_of(told: ServerMessage) -> Callable[[], RpcError]:
+    """Makes the error of a message, a new one for each who is told it."""
+    details = [Packed(one.type_url, one.value) for one in told.details]
+    code = Code(told.code) if 0 < told.code <= Code.UNAUTHENTICATED else Code.UNKNOWN
+    return partial(error_told, code, told.text, details, told.reason, told.metadata)

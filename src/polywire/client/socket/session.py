@@ -180,7 +180,7 @@ class Session:
     def _judge(self, error: Exception) -> float:
         """What it means that there is no connection: how long to wait before the next attempt."""
         logger.debug("cannot connect to %s: %r", self._target, error)
-        if isinstance(error, HandshakeClosed) and self._is_final(error.code, str(error)):
+        if isinstance(error, HandshakeClosed) and self._is_final(error.code, str(error), error.problem):
             return 0.0
         if isinstance(error, HandshakeRefused) and error.status in (401, 403):
             self._end(lambda: Unauthenticated("the server refuses the connection"))
@@ -216,13 +216,16 @@ class Session:
         bound, self._backoff_s = self._backoff_s, min(self._backoff_s * 2, self.settings.max_backoff_s)
         return bound * random.random()  # noqa: S311 -- no secret
 
-    def _is_final(self, code: int, reason: str) -> bool:
-        """Whether a close code says to stay away; then every call ends with that."""
+    def _is_final(self, code: int, reason: str, problem: Callable[[], RpcError] | None) -> bool:
+        """Whether a close code says to stay away; then every call ends with that, or as the server has told before."""
         if code == TOKEN_REFUSED and callable(self._token) and self._refusals == 0:
             self._refusals += 1
             return False
         if code not in FINAL_CODES:
             return False
+        if problem is not None:
+            self._end(problem)
+            return True
         kind = Unauthenticated if code == TOKEN_REFUSED else Unavailable
         text = f"the server has closed the connection for good: {reason or code}"
         self._end(lambda: kind(text, reason=f"CLOSED_{code}"))
@@ -234,7 +237,7 @@ class Session:
             self._link = None
         self._old.discard(link)
         if current:
-            self._is_final(code, reason)
+            self._is_final(code, reason, link.problem if isinstance(link, SocketLink) else None)
         calls = list(link.calls.values())
         for call in reversed(calls):
             call.lost(seen=code != TOKEN_REFUSED)
