@@ -32,6 +32,7 @@ LOST: Final = 1006
 _MOST_HEAD: Final = 16 * 1024
 _CLOSE, _PING = 8, 9
 _MISSED_BEATS: Final = 3
+_LONGEST_BEAT_S: Final = 3600.0
 _OVERHEAD: Final = 64 * 1024
 """Of an envelope, beside its payload."""
 
@@ -146,7 +147,8 @@ class SocketLink(asyncio.Protocol):
         """Read the answer to the handshake (RFC 6455 §4.1)."""
         status, *lines = head.decode("latin-1").split("\r\n")
         parts = status.split(" ", 2)
-        number = int(parts[1]) if len(parts) > 1 and parts[1].isdigit() and parts[0].startswith("HTTP/") else 0
+        code = parts[1] if len(parts) > 1 and parts[0].startswith("HTTP/") else ""
+        number = int(code) if len(code) == 3 and code.isdecimal() else 0
         fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         if (
             number != 101
@@ -188,7 +190,9 @@ class SocketLink(asyncio.Protocol):
 
     def _control(self, opcode: int, payload: Any) -> None:
         if opcode == _PING:
-            self._write(self._engine.encode_pong(payload))
+            # Whoever pings without reading would have us keep the answers (RFC 6455 §5.5.3 asks for the last one only).
+            if self._writable.is_set():
+                self._write(self._engine.encode_pong(payload))
         elif opcode == _CLOSE:
             code, reason = payload
             self._write(self._engine.encode_close(code))
@@ -272,8 +276,7 @@ class SocketLink(asyncio.Protocol):
             return
         kind = told.type
         if kind is ServerMessageType.WELCOME:
-            if told.welcome is not None and not self.welcome.done():
-                self.welcome.set_result(told.welcome)
+            self._welcomed(told.welcome)
             return
         if kind is ServerMessageType.GOING_AWAY:
             self.leaving = True
@@ -296,6 +299,14 @@ class SocketLink(asyncio.Protocol):
             call.failed(_error_of(told)())
         if told.id not in self.calls:
             self._room()
+
+    def _welcomed(self, told: Welcome | None) -> None:
+        if self.welcome.done():
+            return
+        if told is None or not 0.0 < told.heartbeat_s <= _LONGEST_BEAT_S or told.limits.calls < 1:
+            self._fail(4400, "the welcome has a heartbeat or a limit that cannot be")
+        else:
+            self.welcome.set_result(told)
 
     # What calls do.
 

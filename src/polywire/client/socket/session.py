@@ -121,7 +121,8 @@ class Session:
                 self._old.discard(old)
                 old.close()
         if self._waiting and self._connecting is None and (link is None or link.leaving) and self._end_of_all is None:
-            self._connect()
+            # One that goes away with its first words would else be come back to as fast as the network is.
+            self._connect(0.0 if link is None else self._pause_s())
 
     # Connections.
 
@@ -252,7 +253,9 @@ class Session:
 
     def _leaving(self, link: SocketLink, reconnect_s: float) -> None:
         if link is self._link and self._connecting is None and self._end_of_all is None:
-            self._connect(reconnect_s * random.random())  # noqa: S311 -- no secret
+            # It is for the server to say, within what is our own longest pause.
+            span_s = min(max(0.0, reconnect_s), self.settings.max_backoff_s)
+            self._connect(span_s * random.random())  # noqa: S311 -- no secret
 
     def _move(self) -> None:
         """Calls that can be resumed go to the new connection; what is left of the old ones ends with its calls."""
