@@ -6,14 +6,14 @@ import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 import polywire
-from polywire import SocketSettings
+from polywire import Internal, SocketSettings
 from polywire.client.socket.link import SUBPROTOCOL, HandshakeClosed, HandshakeRefused, SocketLink
 from polywire.client.socket.session import Session
 from polywire.client.target import read_socket_target
@@ -185,3 +185,20 @@ async def test_pings_of_one_that_does_not_read_are_not_answered_for_ever() -> No
         del transport.write
         link.abort()
         await link.gone
+
+
+async def test_items_beyond_the_credit_end_their_call() -> None:
+    async def then(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(told(ServerMessageType.NEXT, id=1) * (QUICK.window + 1))
+
+    async with (
+        hostile(lambda key: accepted(key) + welcome(), then) as server,
+        polywire.connect_websocket(f"ws://127.0.0.1:{server.port}", settings=QUICK) as channel,
+    ):
+        items = channel.client(Lab).stream(1, 1)
+        async with asyncio.timeout(5), aclosing(items):
+            for _ in range(QUICK.window):
+                await anext(items)
+            with pytest.raises(Internal, match="credit"):
+                await anext(items)

@@ -155,6 +155,10 @@ class SocketCall:
             self.after = position
         self._hand_on(payload, position)
 
+    def overrun(self) -> None:
+        """The server has sent an item that it had no credit for."""
+        self._stop(Internal("the server sends more than it has credit for"))
+
     def _hand_on(self, payload: bytes, position: str | None) -> None:
         assert self._decode is not None
         try:

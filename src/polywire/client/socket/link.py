@@ -288,7 +288,10 @@ class SocketLink(asyncio.Protocol):
                 self.problem = _error_of(told)
             return
         if kind is ServerMessageType.NEXT:
-            call.next(told.message, told.position)
+            if call.room:
+                call.next(told.message, told.position)
+            else:
+                call.overrun()
         elif kind is ServerMessageType.RESULT:
             call.result(told.message, told.metadata)
         elif kind is ServerMessageType.END:
