@@ -17,7 +17,7 @@ from polywire.client.socket.calls import SocketCall
 from polywire.client.socket.settings import SocketSettings
 from polywire.client.target import Target
 from polywire.codec import Format
-from polywire.errors import Code, FieldViolation, Internal, ResourceExhausted, RpcError, Unavailable
+from polywire.errors import TOO_LARGE, Code, FieldViolation, Internal, ResourceExhausted, RpcError, Unavailable
 from polywire.protocols.grpc.status import error_told
 
 if TYPE_CHECKING:
@@ -85,10 +85,12 @@ class HttpLink:
             base_url=f"{scheme}://{self._target.authority}",
             timeout=httpx.Timeout(None, connect=self._settings.connect_timeout_s),
             transport=transport,
+            # Nothing is unpacked: how much comes is what is bounded.
+            headers={"accept-encoding": "identity"},
         )
-        answer = await self._client.get("/health/live")
-        if answer.status_code >= 500:
-            raise ConnectionError(f"the server answers with {answer.status_code}")
+        status, _ = await self._answer(method="GET", url="/health/live")
+        if status >= 500:
+            raise ConnectionError(f"the server answers with {status}")
 
     @property
     def is_full(self) -> bool:
@@ -201,13 +203,42 @@ class HttpLink:
             headers["last-event-id"] = call.after
         return {"method": "POST", "url": f"/rpc/{call.method.full_name}", "headers": headers, "content": content}
 
-    async def _unary(self, id: int, call: SocketCall) -> None:
+    async def _answer(self, **request: Any) -> tuple[int, bytes]:
+        """The status and the body of an answer. Raises ResourceExhausted for a body that is too long."""
         assert self._client is not None
-        answer = await self._client.request(**await self._request(id, call, "application/json"))
-        if answer.status_code >= 400:
-            raise _error_of(answer.status_code, answer.content)
+        async with self._client.stream(**request) as answer:
+            return answer.status_code, await self._whole(answer)
+
+    async def _whole(self, answer: httpx.Response) -> bytes:
+        body = bytearray()
+        async for part in answer.aiter_raw():
+            body += part
+            if len(body) > self._settings.max_message_bytes:
+                raise self._too_large()
+        return bytes(body)
+
+    async def _lines(self, answer: httpx.Response) -> AsyncIterator[str]:
+        rest, seen = bytearray(), 0
+        async for part in answer.aiter_raw():
+            rest += part
+            while (end := rest.find(b"\n", seen)) >= 0:
+                yield rest[:end].removesuffix(b"\r").decode()
+                del rest[: end + 1]
+                seen = 0
+            seen = len(rest)
+            if seen > self._settings.max_message_bytes:
+                raise self._too_large()
+
+    def _too_large(self) -> RpcError:
+        limit = self._settings.max_message_bytes
+        return ResourceExhausted(f"the server's answer is longer than {limit} bytes", reason=TOO_LARGE)
+
+    async def _unary(self, id: int, call: SocketCall) -> None:
+        status, body = await self._answer(**await self._request(id, call, "application/json"))
+        if status >= 400:
+            raise _error_of(status, body)
         if self.calls.get(id) is call:
-            call.result(answer.content, {})
+            call.result(body, {})
 
     async def _stream(self, id: int, call: SocketCall) -> None:
         import httpx
@@ -233,8 +264,8 @@ class HttpLink:
                 call.end({})
                 return
             if answer.status_code >= 400:
-                raise _error_of(answer.status_code, await answer.aread())
-            async for event, position, data in _events(answer.aiter_lines()):
+                raise _error_of(answer.status_code, await self._whole(answer))
+            async for event, position, data in self._events(self._lines(answer)):
                 greeting.reschedule(None)
                 if self.calls.get(id) is not call:
                     return
@@ -287,41 +318,44 @@ class HttpLink:
     async def _ask(self, call: SocketCall, topic: str, asked: dict[str, Any]) -> dict[str, Any]:
         import httpx
 
-        assert self._client is not None
         settings = self._settings
         headers = {**await self._headers_of(call), "content-type": "application/json"}
         timeout = httpx.Timeout(settings.connect_timeout_s, read=settings.poll_wait_s + settings.connect_timeout_s)
-        answer = await self._client.post(f"/rpc/{topic}/History", headers=headers, json=asked, timeout=timeout)
-        if answer.status_code >= 400:
-            raise _error_of(answer.status_code, answer.content)
-        page: dict[str, Any] = _json(answer.content)
+        url = f"/rpc/{topic}/History"
+        status, body = await self._answer(method="POST", url=url, headers=headers, json=asked, timeout=timeout)
+        if status >= 400:
+            raise _error_of(status, body)
+        page: dict[str, Any] = _json(body)
         return page
+
+    async def _events(self, lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str | None, bytes]]:
+        """(event, id, data) of each event (WHATWG HTML §9.2.6)."""
+        event, position = "", None
+        data: list[str] = []
+        size = 0
+        async for line in lines:
+            if not line:
+                if data:
+                    yield event, position, "\n".join(data).encode()
+                event, position, data, size = "", None, [], 0
+                continue
+            size += len(line)
+            if size > self._settings.max_message_bytes:
+                raise self._too_large()
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
+            if name == "data":
+                data.append(value)
+            elif name == "event":
+                event = value
+            elif name == "id":
+                position = value
 
 
 def _topic_of(call: SocketCall) -> str | None:
     """The service of the topic that it subscribes to."""
     service, _, name = call.method.full_name.partition("/")
     return service if service.startswith("topics.") and name == "Subscribe" else None
-
-
-async def _events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str | None, bytes]]:
-    """(event, id, data) of each event (WHATWG HTML §9.2.6)."""
-    event, position = "", None
-    data: list[str] = []
-    async for line in lines:
-        if not line:
-            if data:
-                yield event, position, "\n".join(data).encode()
-            event, position, data = "", None, []
-            continue
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "data":
-            data.append(value)
-        elif name == "event":
-            event = value
-        elif name == "id":
-            position = value
 
 
 def _error_of(status: int, body: bytes) -> RpcError:

@@ -255,7 +255,11 @@ class Session:
         if link is self._link and self._connecting is None and self._end_of_all is None:
             # It is for the server to say, within what is our own longest pause.
             span_s = min(max(0.0, reconnect_s), self.settings.max_backoff_s)
-            self._connect(span_s * random.random())  # noqa: S311 -- no secret
+            delay_s = span_s * random.random()  # noqa: S311 -- no secret
+            if monotonic() - self._opened_at < self.settings.stable_s:
+                # One that sends everybody away at once would be asked again and again.
+                delay_s = max(delay_s, self._pause_s())
+            self._connect(delay_s)
 
     def _move(self) -> None:
         """Calls that can be resumed go to the new connection; what is left of the old ones ends with its calls."""

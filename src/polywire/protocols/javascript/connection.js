@@ -104,7 +104,8 @@ export class Connection {
       this.#worked.add(this.#transports[this.#choice]);
       this.#flush();
     },
-    leaving: (delay) => this.#later(delay),
+    // One that sends everybody away at once would be asked again and again.
+    leaving: (delay) => this.#later(Math.max(delay, this.#backoff.next())),
     idle: () => {},
     waiting: () => this.#later(this.#backoff.next()),
     closed: () => {
@@ -136,7 +137,9 @@ export class Connection {
       },
       closed: (what) => this.#lost(link, what),
       leaving: ({ reconnect_s: seconds = 0 }) => {
-        if (this.link === link) this.#on("leaving", undefined, Math.random() * seconds * 1000);
+        // It is for the server to say, within what is our own longest pause.
+        const span = Math.min(Math.max(0, Number(seconds) || 0) * 1000, this.#backoff.maxMs);
+        if (this.link === link) this.#on("leaving", undefined, Math.random() * span);
       },
       room: () => this.#flush(),
     });
