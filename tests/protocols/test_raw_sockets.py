@@ -464,3 +464,26 @@ def test_the_path_of_another_protocol_is_taken() -> None:
     app.websocket("/ws")(echo)
     with pytest.raises(ValueError, match="/ws is taken already"):
         TestClient(app)
+
+
+async def test_half_a_ping_of_one_who_does_not_read_holds_it_up_no_more_than_a_whole_one() -> None:
+    """Nothing had come, and yet it was read no further until it took what was queued."""
+    app = App(Ping())
+    taken: list[WebSocket] = []
+
+    @app.websocket("/full")
+    async def full(ws: WebSocket) -> None:
+        taken.append(ws)
+        async for _ in ws:
+            pass
+
+    async with TestClient(app) as client, client.websocket("/full") as ws:
+        wire = taken[0]._session.ws
+        ws.sink.paused = True
+        while not wire.is_blocked:
+            wire.send("x" * 1000)
+        ping = WebSocketEngine(1000, is_client=True).encode_ping(b"p" * 100)
+        ws.send_raw(ping)
+        ws.send_raw(ping[:50])
+        assert not wire.is_paused
+        ws.sink.resume()

@@ -218,7 +218,8 @@ cdef class WebSocket:
 
     cdef int receive(self, bytes data) except -1:
         cdef list found = self.frames.receive_data(data)
-        if self.mailbox is not None and self.closing is None and all_messages(found):
+        # A read that ends in the middle of a frame may have brought nothing at all.
+        if found and self.mailbox is not None and self.closing is None and all_messages(found):
             self.mailbox.receive(self, found)
             return 0
         found.reverse()
