@@ -98,10 +98,13 @@ class Hub:
         return len(self._watched) + len(self._new)
 
     def add(self, watched: Watched) -> None:
-        (self._new if watched.protocol == "new" else self._watched)[watched] = None
+        self._place_of(watched)[watched] = None
 
     def discard(self, watched: Watched) -> None:
-        (self._new if watched.protocol == "new" else self._watched).pop(watched, None)
+        self._place_of(watched).pop(watched, None)
+
+    def _place_of(self, watched: Watched) -> dict[Watched, None]:
+        return self._new if watched.protocol == "new" else self._watched
 
     def count_by_protocol(self) -> dict[str, int]:
         """Open connections: `http1`, `http2`, and `new` for those that have not said yet."""

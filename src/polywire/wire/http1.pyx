@@ -101,7 +101,6 @@ cdef enum:
     REQUEST_LINE_REST = 10
 
 cdef list LINES = STATUS_LINES
-cdef int64_t ENDLESS = <int64_t>1 << 62
 cdef bytes CONTINUE_RESPONSE = b"HTTP/1.1 100 Continue\r\n\r\n"
 cdef bytes LAST_CHUNK = b"0\r\n\r\n"
 cdef HeaderBlock ERROR_BLOCK = HeaderBlock([("content-type", "application/json")])

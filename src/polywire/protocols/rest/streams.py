@@ -171,8 +171,7 @@ class Streaming(Outgoing):
 
     def beat(self) -> None:
         """Send a comment where nothing else was sent since the last beat; not to one who takes nothing."""
-        if self.call is None:
-            return
+        assert self.call is not None
         if self._heard_bytes == self.exchange.sent_body_bytes and not self.exchange.is_blocked:
             self.start(self.call)
             self.exchange.write(sse.COMMENT)
