@@ -182,3 +182,20 @@ async def test_a_peer_that_leaves_is_gone(serving: Any, connect: Any, site: Tunn
         client.writer.transport.abort()
         await until(lambda: server.open_connections == 0)
         assert site.tunnels[0].sink.ended or site.gone == 1
+
+
+async def test_a_tunnel_behind_an_answer_that_takes_its_time(serving: Any, connect: Any, site: TunnelSite) -> None:
+    """Reading stops until the tunnel has the connection to itself, and then goes on."""
+    async with serving() as server:
+        client = await connect(server)
+        client.send(b"GET /wait HTTP/1.1\r\nhost: a\r\n\r\n" + UPGRADE % b"ws" + b"first")
+        await until(lambda: len(site.tunnels) == 1)
+        client.send(b"second")
+        assert site.tunnels[0].received == b""
+        site.release()
+        assert (await client.answer())[0] == 200
+        async with asyncio.timeout(5):
+            assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            assert await client.reader.readexactly(11) == b"firstsecond"
+            client.send(b"third")
+            assert await client.reader.readexactly(5) == b"third"
