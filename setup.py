@@ -12,6 +12,7 @@ FLAGS = ["-O3", "-fno-plt", "-fvisibility=hidden", "-g0"]
 
 EXTENSIONS = {
     "polywire.wire.headers": [],
+    "polywire.tasks.ahead": [],
     "polywire.wire.tunnel": [],
     "polywire.wire.http1": [],
     "polywire.wire.http2": ["nghttp2"],

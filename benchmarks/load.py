@@ -137,4 +137,4 @@ def _h2load(row: Row, url: str, seconds: int, answer_bytes: int, folder: Path, l
     # gRPC puts its errors in trailers, which h2load does not read; but an error carries no message.
     if data_bytes < done * answer_bytes:
         raise LoadFailed(f"{data_bytes:.0f} bytes in {done:.0f} answers of {answer_bytes} bytes: some are errors")
-    return _number(r"finished in [\d.]+s, ([\d.]+) req/s", out)
+    return _number(r"finished in [\d.]+m?s, ([\d.]+) req/s", out)

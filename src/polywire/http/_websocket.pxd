@@ -1,8 +1,11 @@
+from cpython.object cimport PyObject
+
+from polywire.tasks.ahead cimport Link
 from polywire.wire.tunnel cimport Tunnel
 from polywire.wire.websocket cimport Frames
 
 
-cdef class WebSocket:
+cdef class WebSocket(Link):
     cdef readonly object exchange
     # Receives, instead of the listener, what a read has brought where that is nothing but messages: all of them at once.
     cdef public object mailbox
@@ -31,7 +34,6 @@ cdef class WebSocket:
     cdef object close_timer
 
     cdef bint put(self, bytes frame) except -1
-    cdef void fetch_ahead(self, int steps) noexcept
     cdef bint write(self, bytes data) except -1
     cpdef resume(self)
     cdef int wait_for_peer(self, then) except -1

@@ -4,7 +4,8 @@
 import asyncio
 import logging
 
-from polywire.wire.ahead cimport fetch
+from cpython.object cimport PyObject
+
 from polywire.wire.tunnel cimport Tunnel
 
 from polywire.http.exchange import Exchange, Gone
@@ -24,7 +25,7 @@ cdef object on_exchange_writable = Exchange.on_writable
 cdef object on_exchange_gone = Exchange.on_gone
 
 
-cdef class WebSocket:
+cdef class WebSocket(Link):
     """One WebSocket that is open, of the server's end: the receiver of its tunnel. In one loop, never from other threads.
 
     The peer gets credit for what has been taken: while it is paused, nothing more is read.
@@ -75,11 +76,8 @@ cdef class WebSocket:
         """As `send`, of what `frame` made, on this socket or on another one; where `shares_frames` of both."""
         return self.put(frame)
 
-    cdef void fetch_ahead(self, int steps) noexcept:
-        if steps == 0:
-            fetch(self.tunnel)
-        elif self.tunnel is not None:
-            self.tunnel.fetch_ahead(steps - 1)
+    cdef PyObject* next_link(self) noexcept:
+        return <PyObject*>self.tunnel
 
     cdef bint put(self, bytes frame) except -1:
         if self.closing is not None or self.over:

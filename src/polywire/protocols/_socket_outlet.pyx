@@ -1,8 +1,9 @@
 """Where batches go straight out over a WebSocket."""
 
+from cpython.object cimport PyObject
+
 from polywire.http._websocket cimport WebSocket
 from polywire.runtime._outlet cimport SharedOutlet
-from polywire.wire.ahead cimport fetch
 
 
 cdef class SocketOutlet(SharedOutlet):
@@ -14,11 +15,8 @@ cdef class SocketOutlet(SharedOutlet):
         self.ws = ws
         self.credit = credit
 
-    cdef void fetch_ahead(self, int steps) noexcept:
-        if steps == 0:
-            fetch(self.ws)
-        else:
-            self.ws.fetch_ahead(steps - 1)
+    cdef PyObject* next_link(self) noexcept:
+        return <PyObject*>self.ws
 
     cdef bint put(self, bytes data) except -1:
         return self.ws.put(data)

@@ -20,19 +20,24 @@ cdef class SharedBatch:
     cdef bytes encoded(self, object key, object encode):
         """What encode(batch) makes, of the first call with that key. Raises what it raises, and tries again."""
         cdef bytes made
-        cdef PyObject* found = PyDict_GetItem(self.encodings, key)
+        cdef PyObject* found
+        found = PyDict_GetItem(self.encodings, key)
         if found != NULL:
-            return <bytes>found
-        made = encode(self)
-        if len(self.encodings) < MOST_ENCODINGS:
-            self.encodings[key] = made
+            made = <bytes>found
+        else:
+            made = encode(self)
+            if len(self.encodings) < MOST_ENCODINGS:
+                self.encodings[key] = made
+        self.last_key = key
+        self.last_made = made
         return made
 
 
-cdef class SharedOutlet:
+cdef class SharedOutlet(Link):
     """One reader of batches.
 
-    encode: makes the bytes of a batch, the same for all with that `key`; None as key: there is no such way.
+    encode: makes the bytes of a batch, the same for all with that `key`, best one object of all of them; None as key:
+        there is no such way.
     write: takes the bytes; False: above the high-water mark.
     credit: items that may be sent yet; beyond it they are sent one by one, as ever.
     is_over: nothing may be sent any more.
@@ -47,13 +52,11 @@ cdef class SharedOutlet:
         cdef bytes data
         if self.key is None or self.is_over or self.credit < batch.count:
             return None
-        data = batch.encoded(self.key, self.encode)
+        # Looked up by identity first, and without a touch of `encode`, which is each reader's own.
+        data = batch.last_made if self.key is batch.last_key else batch.encoded(self.key, self.encode)
         self.credit -= batch.count
         self.moved += batch.count
         return self.put(data) and self.credit > 0
-
-    cdef void fetch_ahead(self, int steps) noexcept:
-        """See `wire/ahead.pxd`."""
 
     cdef bint put(self, bytes data) except -1:
         return self.write(data)

@@ -4,9 +4,11 @@
 import logging
 
 from cpython.bytes cimport PyBytes_GET_SIZE
+from cpython.list cimport PyList_GET_ITEM
+from cpython.object cimport PyObject
 
 from polywire.server._epoll cimport Receiver, SocketTransport
-from polywire.wire.ahead cimport fetch
+from polywire.tasks.ahead cimport fetch
 from polywire.wire.tunnel cimport Tunnel
 
 logger = logging.getLogger("polywire.server")
@@ -56,6 +58,7 @@ cdef class FlushQueue:
         cdef double until = self.clock() + TURN_S
         cdef int light = 0
         while self.at < len(due):
+            self.look_ahead(due)
             driver = due[self.at]
             due[self.at] = None
             self.at += 1
@@ -81,6 +84,18 @@ cdef class FlushQueue:
             self.loop.call_soon(self.flush)
         else:
             self.flushing = False
+
+    cdef void look_ahead(self, list due) noexcept:
+        """A write takes as long as it takes what the next one needs to come."""
+        cdef Py_ssize_t next_one = self.at + 1
+        cdef PyObject* driver
+        if next_one + 1 < len(due):
+            fetch(PyList_GET_ITEM(due, next_one + 1))
+        if next_one < len(due):
+            driver = PyList_GET_ITEM(due, next_one)
+            if isinstance(<object>driver, Flow):
+                fetch(<PyObject*>(<Flow>driver).tunnel)
+                fetch(<PyObject*>(<Flow>driver).socket)
 
 
 cdef class Flow(Receiver):
@@ -173,9 +188,6 @@ cdef class Flow(Receiver):
         if tunnel is not None:
             return tunnel.closing or (tunnel.credit > 0) != self._reading or tunnel.sent_end
         return engine.want_close or not (engine.want_read and self._reading)
-
-    cdef void fetch_ahead(self, int steps) noexcept:
-        fetch(self.socket)
 
     cdef int flush_soon(self) except -1:
         if not self._flush_due:

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from polywire.runtime._outlet import SharedOutlet
+from polywire.runtime._outlet import SharedBatch, SharedOutlet
 from polywire.topics.broker import Deliver, Publication
 
 class Listener:
@@ -15,6 +15,9 @@ class Listener:
 
 class PatternListener(Listener):
     """One subscriber of many topics: it has no place in any of them."""
+
+class LastBatch:
+    def convert(self, batch: Sequence[Publication]) -> SharedBatch: ...
 
 class Delivery:
     _emit: Any

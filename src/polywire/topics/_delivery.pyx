@@ -3,16 +3,15 @@
 
 import logging
 
+from cpython.object cimport PyObject
+
 from polywire.runtime._outlet cimport SharedBatch, SharedOutlet
-from polywire.wire.ahead cimport fetch
+from polywire.tasks.ahead cimport Link, fetch_ahead
 
 logger = logging.getLogger("polywire")
 
-# From a listener to the transport of its connection.
-cdef int STEPS = 6
 
-
-cdef class Listener:
+cdef class Listener(Link):
     """One subscriber, and how far it has been told."""
 
     # None once it has closed.
@@ -29,11 +28,8 @@ cdef class Listener:
         else:
             self.deliver = deliver
 
-    cdef void fetch_ahead(self, int steps) noexcept:
-        if steps == 0:
-            fetch(self.stream)
-        elif self.stream is not None:
-            self.stream.fetch_ahead(steps - 1)
+    cdef PyObject* next_link(self) noexcept:
+        return <PyObject*>self.stream
 
     def close(self):
         """Deliver nothing more; whether it was open."""
@@ -70,35 +66,41 @@ cdef class PatternListener(Listener):
         return self.hand_over(batch)
 
 
-cdef class Delivery:
+cdef class LastBatch:
+    """The base of `Conversion`: its last result, which the subscribers of a topic ask for one after the other."""
+
+    cdef object batch
+    cdef SharedBatch shared
+
+    cdef SharedBatch converted(self, object batch):
+        if self.batch is not batch:
+            self.shared = self.convert(batch)
+            self.batch = batch
+        return self.shared
+
+
+cdef class Delivery(Link):
     """The base of `TopicStream`: a batch goes straight out while nothing waits, else `_deliver_each` sees to it."""
 
     # While events may go straight out.
     cdef public object _emit
     # The way out for whole batches, where the call has one.
     cdef public SharedOutlet _outlet
-    cdef public object _call, _conversion
+    cdef public object _call
+    cdef public LastBatch _conversion
     # The position of the last one that was taken.
     cdef public str _last
 
-    cdef void fetch_ahead(self, int steps) noexcept:
-        if steps == 0:
-            fetch(self._outlet)
-        elif self._outlet is not None:
-            self._outlet.fetch_ahead(steps - 1)
+    cdef PyObject* next_link(self) noexcept:
+        return <PyObject*>self._outlet
 
     def deliver(self, batch):
         """Called by the broker."""
         self.take(batch)
 
     cdef int take(self, object batch) except -1:
-        cdef object conversion = self._conversion
-        cdef SharedBatch shared
+        cdef SharedBatch shared = self._conversion.converted(batch)
         cdef object more
-        if conversion.batch is batch:
-            shared = conversion.shared
-        else:
-            shared = conversion.convert(batch)
         if self._emit is not None and self._outlet is not None:
             try:
                 more = self._outlet.hand_over(shared)
@@ -118,14 +120,8 @@ cdef class Delivery:
 def tell(list receivers not None, Py_ssize_t at, Py_ssize_t most, tuple batch not None):
     """Tell `most` receivers of a batch, from the one at `at` on; the place of the next one. Failures are logged."""
     cdef Py_ssize_t end = min(at + most, len(receivers)), place
-    cdef int step
     cdef long long oldest = 0, newest = 0
-    for place in range(at, end):
-        fetch(receivers[place])
-    for step in range(STEPS):
-        for place in range(at, end):
-            if isinstance(receivers[place], Listener):
-                (<Listener>receivers[place]).fetch_ahead(step)
+    fetch_ahead(receivers, at, end)
     if batch:
         oldest, newest = batch[0].order, batch[len(batch) - 1].order
     for place in range(at, end):

@@ -8,12 +8,13 @@ from typing import Any
 from polywire.runtime._outlet import SharedBatch
 from polywire.schema.message import MessageMeta
 from polywire.shared import Shared
+from polywire.topics._delivery import LastBatch
 from polywire.topics.broker import Lost, Position, Publication, What
 from polywire.topics.events import GAP_OF, Gap, GapReason
 
 
-class Conversion:
-    """Makes events. It keeps those of the last batch, which the subscribers of a topic ask for one after the other."""
+class Conversion(LastBatch):
+    """Makes events, those of a batch once."""
 
     def __init__(
         self,
@@ -28,17 +29,12 @@ class Conversion:
         self._decode = decode
         self._decode_member = decode_member
         self._resumable = resumable
-        self.batch: Sequence[Publication] | None = None
-        self.shared: SharedBatch | None = None
-        """The events of `batch`."""
 
     def items(self, batch: Sequence[Publication]) -> list[tuple[Shared, str | None]]:
         return [(Shared(self.event(one)), one.id if self._resumable else None) for one in batch]
 
     def convert(self, batch: Sequence[Publication]) -> SharedBatch:
-        self.shared = SharedBatch(self.items(batch))
-        self.batch = batch
-        return self.shared
+        return SharedBatch(self.items(batch))
 
     def event(self, one: Publication) -> Any:
         if one.what is What.MESSAGE:

@@ -1,14 +1,16 @@
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
+from polywire.tasks.ahead cimport Link
 
-cdef class Driver:
+
+cdef class Driver(Link):
     """Whom a tunnel tells of output without a call of Python."""
 
     cdef int flush_soon(self) except -1
-    cdef void fetch_ahead(self, int steps) noexcept
 
 
-cdef class Tunnel:
+cdef class Tunnel(Link):
     cdef readonly object method, target, headers
     cdef public object scheme, authority
     cdef public object receiver
@@ -26,7 +28,6 @@ cdef class Tunnel:
     cdef readonly unsigned char ended, closed
     cdef unsigned char inside, told, paused, full, sent_end, closing, shutting
 
-    cdef void fetch_ahead(self, int steps) noexcept
     cdef bytes taken(self)
     cdef bint send(self, bytes data) except -1
     cdef bytes take_output(self)

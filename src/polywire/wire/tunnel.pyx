@@ -7,20 +7,16 @@ memory and few steps.
 
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE, PyByteArray_Resize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from libc.string cimport memcpy
 
-from polywire.wire.ahead cimport fetch
 
-
-cdef class Driver:
+cdef class Driver(Link):
     cdef int flush_soon(self) except -1:
         raise NotImplementedError
 
-    cdef void fetch_ahead(self, int steps) noexcept:
-        pass
 
-
-cdef class Tunnel:
+cdef class Tunnel(Link):
     """The connection of one request, `Sink` for the layer above and engine for the driver. Made by its request only.
 
     most_held: `max_buffered_body_bytes`; while so much and more was not taken, nothing more is read.
@@ -62,11 +58,8 @@ cdef class Tunnel:
         self.buffered_in_bytes = 0
         return body if type(body) is bytes else bytes(body)
 
-    cdef void fetch_ahead(self, int steps) noexcept:
-        if steps == 0:
-            fetch(self.driver)
-        elif self.driver is not None:
-            self.driver.fetch_ahead(steps - 1)
+    cdef PyObject* next_link(self) noexcept:
+        return <PyObject*>self.driver
 
     cdef bytes taken(self):
         """What `take` gives, with the credit for it given back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+import sys
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
@@ -214,7 +215,7 @@ class Session(MessageSocket[Call]):
             running.window = call.outlet = window = Window(self, credit)
             if self.ws.shares_frames:
                 # One run of frames for all sockets whose clients have given their calls the same id.
-                window.key = (self._framing.name, id)
+                window.key = sys.intern(f"{self._framing.name} {id}")
                 window.encode = partial(self._frames, running)
             self.runtime.dispatch_stream(call, self._emit, window.drained, self._done)
         else:

@@ -1,3 +1,5 @@
+from cpython.object cimport PyObject
+
 # What is touched once for each of thousands is not in the processor's caches any more. Asked for some steps ahead, many
 # lines come at the same time; one after the other, each costs as much as all the work on it.
 
@@ -16,4 +18,15 @@ cdef extern from *:
         PW_FETCH(p + 128);
     }
     """
-    void fetch "pw_fetch"(object) noexcept
+    void fetch "pw_fetch"(PyObject*) noexcept
+
+
+cdef class Link:
+    """One of the objects that lead from a subscriber to its connection."""
+
+    # The one that is used after this one, borrowed; NULL: there is none.
+    cdef PyObject* next_link(self) noexcept
+
+
+# Ask for what is used of some of a list, from each one on along its links; those that are no `Link` are passed over.
+cdef void fetch_ahead(list some, Py_ssize_t at, Py_ssize_t end) noexcept
