@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from polywire import App, SchemaError, Service, SocketClosed, WebSocket, current_call, query
-from polywire.runtime.health import State
 from polywire.service.options import WebSocketOptions
 from polywire.testing import TestClient
 from polywire.testing.websocket import SocketRefused
@@ -307,7 +306,7 @@ async def test_the_end_of_the_server_closes_and_lets_the_handler_end(app: App) -
     async with TestClient(app) as client, client.websocket("/echo") as ws:
         ws.send("one")
         await ws.receive()
-        client.site.health.state = State.DRAINING
+        client.site.go_away()
         assert await ws.closed() == (1001, "the server is going away")
         assert await watch.ended == "returned"
 

@@ -9,7 +9,6 @@ import pytest
 from polywire import App, Service, query
 from polywire.http.exchange import Exchange
 from polywire.protocols.sockets import MOST_CALLS, MessageSocket, SocketCarrier
-from polywire.runtime.health import State
 from polywire.service.options import WebSocketOptions
 from polywire.testing import TestClient
 from polywire.testing.websocket import TestSocket
@@ -170,5 +169,5 @@ async def test_a_call_has_the_handshakes_fields_and_an_id_of_its_own(client: Tes
 
 async def test_all_are_told_when_the_server_goes(client: TestClient, sockets: list[Echo]) -> None:
     async with client.websocket("/echo") as ws:
-        client.site.health.state = State.DRAINING
+        client.site.go_away()
         assert await ws.closed() == (1001, "the server is going away")

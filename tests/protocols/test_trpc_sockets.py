@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from polywire import App
-from polywire.runtime.health import State
 from polywire.service.options import GraphqlOptions
 from polywire.testing import TestClient
 from polywire.testing.websocket import SocketRefused, TestSocket
@@ -207,7 +206,7 @@ async def test_a_server_that_goes_lets_the_client_move(client: TestClient, strea
     async with client.websocket("/trpc") as ws:
         ws.send_json(asked(1, "query", "stream.late"))
         await until(lambda: bool(client.site.runtime.suspended))
-        client.site.health.state = State.DRAINING
+        client.site.go_away()
         assert await ws.receive_json() == {"id": None, "method": "reconnect"}
         stream.go_on.set()
         assert (await ws.receive_json())["result"]["data"] == "late", "this one goes on until the client has moved"

@@ -35,7 +35,7 @@ class EchoSite:
         self.waiting: list[Any] = []
         self.refused: list[tuple[str, str, int, bool]] = []
         self.gone = 0
-        self.started = self.stopped = 0
+        self.started = self.left = self.stopped = 0
         self.fail_start: Exception | None = None
 
     @property
@@ -46,6 +46,9 @@ class EchoSite:
         self.started += 1
         if self.fail_start is not None:
             raise self.fail_start
+
+    def go_away(self) -> None:
+        self.left += 1
 
     async def stop(self) -> None:
         self.stopped += 1

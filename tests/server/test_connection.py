@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 import struct
+from types import SimpleNamespace
 from typing import Any
 
 import h2.connection
@@ -425,6 +426,13 @@ async def test_calls_that_outlast_the_drain_are_answered_unavailable(serving: An
         draining = asyncio.create_task(server.drain(0.1))
         assert (await client.rest()).startswith(b"HTTP/1.1 503 ")
         await draining
+
+
+async def test_a_worker_that_is_replaced_tells_its_sockets_too(serving: Any, site: Any) -> None:
+    async with serving() as server:
+        await server.drain(seat=SimpleNamespace(retiring=True, deaf=lambda: None))
+        assert site.left == 1
+        assert site.health.state is State.SERVING, "another goes on accepting"
 
 
 async def until(condition: Any) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from polywire import App, History, Topic
+from polywire import App, History, Service, Topic, Tracked, query
 from polywire.codec import Format, method_codec
 from polywire.protocols.rpc.framing import frame
+from polywire.protocols.site import Site
+from polywire.runtime import runtime
 from polywire.testing import TestClient
 from tests.topics.test_service import Market, Tick
 
@@ -205,3 +207,57 @@ async def test_a_topic_over(name: str) -> None:
             assert await read() == (str(missed[1]), 9)
             live = await prices.publish(Tick(10), symbol="ACME")
             assert await read() == (str(live), 10)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+async def test_when_the_server_goes_over(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_LEAST_SPREAD_S", 0.02)
+    prices = Topic("prices.{symbol}", Tick, history=History(count=10))
+    async with TestClient(App(Market(), topics=[prices])) as client, asyncio.timeout(10):
+        async with PROTOCOLS[name](client, None) as read:
+            assert (await read())[1] is None, "the greeting"
+            assert client.site.open_calls == 1
+            client.site.go_away()
+            await ended(client.site)
+        counted = [line for line in client.site.metrics.render().decode().splitlines() if 'code="UNAVAILABLE"' in line]
+        assert len(counted) == 1, counted
+        assert "topics.Prices/Subscribe" in counted[0]
+
+
+async def test_what_is_no_subscription_goes_on_when_the_server_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_LEAST_SPREAD_S", 0.02)
+    prices = Topic("prices.{symbol}", Tick)
+
+    class Own(Service):
+        @query("GET /handed-on")
+        async def handed_on(self) -> AsyncIterator[Tracked[Tick]]:
+            async with aclosing(prices.subscribe(symbol="ACME")) as events:
+                async for event in events:
+                    yield Tracked(event.position, Tick(0))
+
+        @query("GET /unnumbered")
+        async def unnumbered(self) -> AsyncIterator[Tick]:
+            async with aclosing(prices.subscribe(symbol="ACME")) as events:
+                async for _ in events:
+                    yield Tick(1)
+
+        @query("GET /counted")
+        async def counted(self) -> AsyncIterator[Tracked[Tick]]:
+            yield Tracked("1", Tick(1))
+            await asyncio.Event().wait()
+
+    accept = [("accept", "text/event-stream")]
+    async with TestClient(App(Own(), topics=[prices])) as client, asyncio.timeout(10):
+        sinks = [client.open("GET", path, headers=accept) for path in ("/handed-on", "/unnumbered", "/counted")]
+        for sink in sinks:
+            await sink.received()
+        client.site.go_away()
+        answer = await sinks[0].answer()
+        assert b'"reason":"GOING_AWAY"' in answer.body
+        await asyncio.sleep(3 * 0.05)  # turns in which subscriptions are ended
+        assert client.site.open_calls == 2
+
+
+async def ended(site: Site) -> None:
+    while site.open_calls:  # noqa: ASYNC110 -- there is no event of it
+        await asyncio.sleep(0.01)

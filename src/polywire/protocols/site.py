@@ -28,7 +28,7 @@ from polywire.protocols.rest.server import RestServer
 from polywire.protocols.trpc.server import TrpcServer
 from polywire.protocols.websocket.server import WebSocketServer
 from polywire.runtime.call import Peer
-from polywire.runtime.health import Health, State
+from polywire.runtime.health import Health
 from polywire.runtime.hooks import run_every_hook, run_hooks
 from polywire.runtime.metrics import Metrics
 from polywire.runtime.runtime import Runtime
@@ -120,7 +120,6 @@ class Site:
     async def start(self) -> None:
         """Run the app's start hooks. Raises what they raise; `stop` must be awaited all the same."""
         self.runtime.start()
-        self.health.on_change(self._tell_sockets)
         await run_hooks(self.app.start_hooks)
         for files in self._files:
             files.check()
@@ -141,10 +140,9 @@ class Site:
         await self._operations.close()
         await run_every_hook(reversed(self.app.stop_hooks))
 
-    def _tell_sockets(self) -> None:
-        if self.health.state is State.DRAINING:
-            for socket in list(self.runtime.sockets):
-                socket.go_away()
+    def go_away(self) -> None:
+        """No new connections come: tell those that are open, and end what can go on elsewhere. `stop` comes later."""
+        self.runtime.go_away()
 
     @property
     def open_calls(self) -> int:

@@ -125,6 +125,8 @@ class Call:
     """Of a field that a service resolves in GraphQL: the message whose field it is, or the list of them."""
     selection: Selection | None = None
     """What the caller selects of the result, over GraphQL; None over other protocols, and where it has no fields."""
+    subscribes = False
+    """It follows a topic, and its caller can go on elsewhere: it need not be waited for when the server goes."""
     outlet: SharedOutlet | None = None
     """Where batches that many streams send alike go straight out, where the protocol has such a way."""
     moved = 0

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic, monotonic_ns
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from polywire.errors import (
     IDLE,
@@ -32,6 +33,13 @@ from polywire.tasks.eager import EagerRunner
 from polywire.tasks.turns import Turns
 
 logger = logging.getLogger("polywire")
+
+GOING_AWAY = "GOING_AWAY"
+"""The reason of UNAVAILABLE for what the server does not begin or go on with, as it is going."""
+_RECONNECTS_PER_S: Final = 1_000
+"""How fast the clients of a server that goes should come back elsewhere."""
+_LEAST_SPREAD_S, _MOST_SPREAD_S = 0.5, 10.0
+_LEAVING_TICK_S: Final = 0.05
 
 Done = Callable[[Call, Any, RpcError | None], None]
 """done(call, value, error): encode the value, then send it, or send the error.
@@ -81,6 +89,10 @@ class Runtime:
         """Calls that have a task, and endpoints of the user's own: what draining waits for."""
         self.sockets: dict[Socket, None] = {}
         """Connections of messages that are open: told when the server goes."""
+        self.reconnect_s = _LEAST_SPREAD_S
+        """Within which clients should come back elsewhere, once the server goes."""
+        self._ended_a_tick = 1
+        self._leaving: asyncio.TimerHandle | None = None
         self._runner: EagerRunner | None = None
         self._wheel: DeadlineWheel | None = None
         self.heartbeats: Heartbeats
@@ -95,9 +107,32 @@ class Runtime:
         self._wheel = DeadlineWheel(loop, self._expire)
         self.heartbeats = Heartbeats(loop, self.app.heartbeat_s)
 
+    def go_away(self) -> None:
+        """The server is going: tell the sockets, and end the subscriptions that can go on elsewhere.
+
+        Clients have `reconnect_s` to move by themselves. Those who have not are ended within as long again, a few at a
+        time: they should not all come back at once. What else runs may go on until `stop`.
+        """
+        loop = asyncio.get_running_loop()
+        count = len(self.sockets) + len(self.suspended)
+        spread_s = self.reconnect_s = max(_LEAST_SPREAD_S, min(_MOST_SPREAD_S, count / _RECONNECTS_PER_S))
+        self._ended_a_tick = math.ceil(count * _LEAVING_TICK_S / spread_s)
+        self._leaving = loop.call_later(spread_s, self._end_subscriptions)
+        for socket in list(self.sockets):
+            socket.go_away()
+
+    def _end_subscriptions(self) -> None:
+        calls = [one for one in self.suspended if isinstance(one, Call) and one.subscribes and one.cancel_code is None]
+        for call in calls[: self._ended_a_tick]:
+            call.fail(Unavailable("the server is going away; come back with the last position", reason=GOING_AWAY))
+        # There may be more, of requests that were on their way.
+        self._leaving = asyncio.get_running_loop().call_later(_LEAVING_TICK_S, self._end_subscriptions)
+
     async def stop(self) -> None:
         """Cancel what still runs, with UNAVAILABLE, and wait until it has ended. So is answered what comes later."""
         self._begin = _too_late
+        if self._leaving is not None:
+            self._leaving.cancel()
         tasks = [work.task for work in self.suspended if work.task is not None]
         for work in list(self.suspended):
             work.cancel(Code.UNAVAILABLE)

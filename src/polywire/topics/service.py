@@ -149,6 +149,7 @@ class TopicCalls:
         parameters = self._parameters(given)
         after = given["after"] if call.resume_after is None else call.resume_after
         await self._topic.check(call, "subscribe", parameters)
+        call.subscribes = True
         return self._topic.stream(parameters, after, given["last"], user_of(call), tracked=True)
 
     async def history(self, call: Call, given: dict[str, Any]) -> Any:

@@ -131,8 +131,10 @@ class Topic(Generic[T]):
         """
         text = None if after is None else str(after)
         call = CURRENT_CALL.get(None)
-        if member is None and call is not None:
-            member = user_of(call)
+        if call is not None:
+            call.subscribes = call.method.tracked
+            if member is None:
+                member = user_of(call)
         return self.stream(self._values(parameters), text, last, member, tracked=False)
 
     def stream(

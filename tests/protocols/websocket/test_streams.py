@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from polywire.runtime.health import State
 from polywire.testing import TestClient
 from polywire.testing.memory import HIGH_WATER_BYTES
 from polywire.testing.websocket import TestSocket
@@ -227,7 +226,7 @@ async def test_when_the_server_goes(client: TestClient, desk: Desk) -> None:
         await welcomed(busy)
         await welcomed(idle)
         call(busy, "Join")
-        client.site.health.state = State.DRAINING
+        client.site.go_away()
         assert await idle.receive_json() == {"type": "going_away", "reconnect_s": 0.5}
         assert await idle.closed() == (1012, "the server is going away")
         assert (await busy.receive_json())["type"] == "going_away"
@@ -246,7 +245,7 @@ async def test_calls_that_are_left_are_told_at_the_end(desk: Desk) -> None:
     async with client.websocket("/ws") as ws:
         await welcomed(ws)
         call(ws, "Waits")
-        client.site.health.state = State.DRAINING
+        client.site.go_away()
         assert (await ws.receive_json())["type"] == "going_away"
         await client.__aexit__(None, None, None)
         error = await ws.receive_json()

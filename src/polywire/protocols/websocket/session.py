@@ -47,15 +47,12 @@ from polywire.protocols.websocket.streams import Inbox, Window
 from polywire.runtime._outlet import SharedBatch
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import Metadata, error_pairs
+from polywire.runtime.runtime import GOING_AWAY
 
 if TYPE_CHECKING:
     from polywire.protocols.websocket.server import Target, WebSocketServer
 
-GOING_AWAY = "GOING_AWAY"
-"""The reason of UNAVAILABLE for calls that come after `going_away`."""
 _CAPABILITIES = ["calls", "streams", "credit", "resume"]
-_RECONNECTS_PER_S = 1_000
-"""How fast the clients of a server that goes should come back elsewhere."""
 
 
 class Running:
@@ -332,8 +329,7 @@ class Session(MessageSocket[Call]):
 
     def go_away(self) -> None:
         self._is_leaving = True
-        spread_s = max(0.5, min(10.0, len(self.runtime.sockets) / _RECONNECTS_PER_S))
-        self.ws.send(self._framing.going_away(spread_s))
+        self.ws.send(self._framing.going_away(self.runtime.reconnect_s))
         if not self.calls:
             self.ws.close(SERVICE_RESTART, "the server is going away")
 
