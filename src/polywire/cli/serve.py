@@ -59,8 +59,6 @@ class ServeOptions:
 
 def serve_app(target: str | None, options: ServeOptions) -> int:
     """Serve until a signal; returns the exit code. What is wrong with the target or the options is printed."""
-    from polywire.cli import reload
-
     try:
         _settings(None, options, None)
     except ValueError as error:
@@ -73,6 +71,8 @@ def serve_app(target: str | None, options: ServeOptions) -> int:
         return _serve_workers(target, options)
     if not options.reload:
         return _serve(target, options, None)
+    from polywire.cli import reload
+
     child = reload.this_child()
     if child is None:
         return reload.supervise(target, options.host, options.port, options.uds)

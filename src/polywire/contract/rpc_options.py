@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from polywire.protofile import Method as ProtoMethod
 from polywire.schema.docs import LINT
 from polywire.schema.types import Method, MethodKind, Route
+
+if TYPE_CHECKING:
+    from polywire.protofile import Method as ProtoMethod
 
 NO_SIDE_EFFECTS: Final = "NO_SIDE_EFFECTS"
 """`google.protobuf.MethodOptions.IdempotencyLevel`: clients of Connect use GET for such a method."""

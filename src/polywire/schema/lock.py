@@ -1,4 +1,7 @@
-"""The committed contract as a lock: the numbers that its .proto files gave."""
+"""The committed contract as a lock: the numbers that its .proto files gave.
+
+What reads those files is loaded when there are some: most services have none, and start sooner.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polywire.protofile import FileSet, ProtoError, load_folder
-from polywire.protofile.declarations import Enum, Message
-from polywire.protofile.resolve import all_messages
 from polywire.schema.errors import SchemaError
 from polywire.schema.names import upper_snake
 from polywire.schema.numbers import ContractLock
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+    from polywire.protofile import FileSet
+    from polywire.protofile.declarations import Enum, Message
 
 _MOST = 10_000
 """Reserved numbers of one message or enum."""
@@ -45,6 +48,8 @@ def contract_lock(folder: str | Path) -> ContractLock:
 
 def lock_of(folder: Traversable) -> ContractLock:
     """As `contract_lock`, of a folder that is named whole."""
+    from polywire.protofile import ProtoError, load_folder
+
     try:
         return lock_from(load_folder(folder))
     except ProtoError as error:
@@ -55,6 +60,8 @@ def lock_of(folder: Traversable) -> ContractLock:
 
 def lock_from(files: FileSet) -> ContractLock:
     """The numbers that some files give, by the names that Python has for them."""
+    from polywire.protofile.resolve import all_messages
+
     numbers: dict[str, dict[str, int]] = {}
     reserved: dict[str, tuple[int, ...]] = {}
     retired: dict[str, tuple[str, ...]] = {}
@@ -80,6 +87,8 @@ def enum_value_name(enum: Enum, proto_name: str) -> str:
 
 
 def _expanded(table: Message | Enum) -> tuple[int, ...]:
+    from polywire.protofile import ProtoError
+
     found: list[int] = []
     for start, end in table.reserved:
         if end - start >= _MOST - len(found):
