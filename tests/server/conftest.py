@@ -47,7 +47,7 @@ class EchoSite:
         if self.fail_start is not None:
             raise self.fail_start
 
-    def go_away(self) -> None:
+    def go_away(self, within_s: float) -> None:
         self.left += 1
 
     async def stop(self) -> None:

@@ -140,9 +140,12 @@ class Site:
         await self._operations.close()
         await run_every_hook(reversed(self.app.stop_hooks))
 
-    def go_away(self) -> None:
-        """No new connections come: tell those that are open, and end what can go on elsewhere. `stop` comes later."""
-        self.runtime.go_away()
+    def go_away(self, within_s: float | None = None) -> None:
+        """No new connections come: tell those that are open, and end what can go on elsewhere.
+
+        within_s: when `stop` comes; None: after the app's `drain_s`.
+        """
+        self.runtime.go_away(self.drain_s if within_s is None else within_s)
 
     @property
     def open_calls(self) -> int:

@@ -107,16 +107,19 @@ class Runtime:
         self._wheel = DeadlineWheel(loop, self._expire)
         self.heartbeats = Heartbeats(loop, self.app.heartbeat_s)
 
-    def go_away(self) -> None:
+    def go_away(self, within_s: float) -> None:
         """The server is going: tell the sockets, and end the subscriptions that can go on elsewhere.
 
-        Clients have `reconnect_s` to move by themselves. Those who have not are ended within as long again, a few at a
-        time: they should not all come back at once. What else runs may go on until `stop`.
+        within_s: until `stop`; what else runs may go on until then. Clients have `reconnect_s` to move by themselves.
+        Those who have not are ended within as long again, a few at a time: they should not all come back at once.
         """
+        if self._leaving is not None:
+            return
         loop = asyncio.get_running_loop()
         count = len(self.sockets) + len(self.suspended)
-        spread_s = self.reconnect_s = max(_LEAST_SPREAD_S, min(_MOST_SPREAD_S, count / _RECONNECTS_PER_S))
-        self._ended_a_tick = math.ceil(count * _LEAVING_TICK_S / spread_s)
+        spread_s = max(_LEAST_SPREAD_S, min(_MOST_SPREAD_S, count / _RECONNECTS_PER_S))
+        spread_s = self.reconnect_s = min(spread_s, within_s / 2)
+        self._ended_a_tick = max(1, math.ceil(count * _LEAVING_TICK_S / spread_s)) if spread_s else count + 1
         self._leaving = loop.call_later(spread_s, self._end_subscriptions)
         for socket in list(self.sockets):
             socket.go_away()

@@ -42,7 +42,7 @@ class Served(Protocol):
     def on_request(self, peer: Peer, sink: Any) -> None: ...
     def on_refused(self, peer: Peer, sink: Any, status: int, body_bytes: int) -> None: ...
     async def start(self) -> None: ...
-    def go_away(self) -> None: ...
+    def go_away(self, within_s: float) -> None: ...
     async def stop(self) -> None: ...
 
 
@@ -135,9 +135,9 @@ class Server:
                 listener.close(take_rest=seat is None or not seat.retiring)
             if seat is not None:
                 seat.deaf()
-            self.site.go_away()
-            hub.drain()
             limit_s = self.drain_s if seconds is None else seconds
+            self.site.go_away(limit_s)
+            hub.drain()
             if self.site.open_calls and limit_s and (seat is None or not seat.retiring):
                 # Whoever pressed Ctrl-C is to know what it waits for.
                 logger.info("%s: waiting for up to %g s, a second signal ends at once", self._open_calls(), limit_s)

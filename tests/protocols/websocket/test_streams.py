@@ -240,6 +240,13 @@ async def test_when_the_server_goes(client: TestClient, desk: Desk) -> None:
         assert await busy.closed() == (1012, "the server is going away")
 
 
+async def test_clients_come_back_before_the_server_is_gone(client: TestClient) -> None:
+    async with client.websocket("/ws") as ws:
+        await welcomed(ws)
+        client.site.go_away(within_s=0.5)
+        assert await ws.receive_json() == {"type": "going_away", "reconnect_s": 0.25}
+
+
 async def test_calls_that_are_left_are_told_at_the_end(desk: Desk) -> None:
     client = await TestClient(make_app(desk)).__aenter__()
     async with client.websocket("/ws") as ws:
