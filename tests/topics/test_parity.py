@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from polywire import App, History, Service, Topic, Tracked, query
+from polywire import App, History, Service, Topic, Tracked, mutation, query
 from polywire.codec import Format, method_codec
 from polywire.protocols.rpc.framing import frame
 from polywire.protocols.site import Site
@@ -241,6 +241,11 @@ async def test_what_is_no_subscription_goes_on_when_the_server_goes(monkeypatch:
                 async for _ in events:
                     yield Tick(1)
 
+        @mutation("POST /both-ways")
+        async def both_ways(self, ticks: AsyncIterator[Tick]) -> AsyncIterator[Tracked[Tick]]:
+            async for event in self.handed_on():
+                yield event
+
         @query("GET /counted")
         async def counted(self) -> AsyncIterator[Tracked[Tick]]:
             yield Tracked("1", Tick(1))
@@ -249,13 +254,37 @@ async def test_what_is_no_subscription_goes_on_when_the_server_goes(monkeypatch:
     accept = [("accept", "text/event-stream")]
     async with TestClient(App(Own(), topics=[prices])) as client, asyncio.timeout(10):
         sinks = [client.open("GET", path, headers=accept) for path in ("/handed-on", "/unnumbered", "/counted")]
+        both = [*accept, ("content-type", "application/x-ndjson")]
+        sinks.append(client.open("POST", "/both-ways", headers=both, more=True))
         for sink in sinks:
             await sink.received()
         client.site.go_away()
         answer = await sinks[0].answer()
         assert b'"reason":"GOING_AWAY"' in answer.body
         await asyncio.sleep(3 * 0.05)  # turns in which subscriptions are ended
-        assert client.site.open_calls == 2
+        assert client.site.open_calls == 3
+
+
+async def test_what_comes_while_the_server_goes_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_LEAST_SPREAD_S", 0.02)
+    prices = Topic("prices.{symbol}", Tick)
+    async with TestClient(App(Market(), topics=[prices])) as client, asyncio.timeout(10):
+        client.site.go_away()
+        sink = client.open("GET", "/topics/prices/ACME", headers=[("accept", "text/event-stream")])
+        assert b'"reason":"GOING_AWAY"' in (await sink.answer()).body
+
+
+async def test_a_poll_is_not_held_when_the_server_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_LEAST_SPREAD_S", 0.02)
+    prices = Topic("prices.{symbol}", Tick)
+    async with TestClient(App(Market(), topics=[prices])) as client, asyncio.timeout(10):
+        sink = client.open("GET", "/topics/prices/ACME/history?wait_s=60")
+        while not client.site.open_calls:  # noqa: ASYNC110 -- there is no event of it
+            await asyncio.sleep(0)
+        client.site.go_away()
+        answer = await sink.answer()
+        assert answer.status == 503
+        assert b'"reason":"GOING_AWAY"' in answer.body
 
 
 async def ended(site: Site) -> None:

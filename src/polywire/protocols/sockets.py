@@ -98,7 +98,7 @@ class MessageSocket(ABC, Generic[C]):
             return False
         self.ws = ws
         self.runtime.heartbeats.add(self)
-        self.runtime.sockets[self] = None
+        self.runtime.add_socket(self)
         return True
 
     def await_first(self, timeout_s: float, code: int, reason: str) -> None:

@@ -88,7 +88,7 @@ class Runtime:
         self.suspended: dict[Work, None] = {}
         """Calls that have a task, and endpoints of the user's own: what draining waits for."""
         self.sockets: dict[Socket, None] = {}
-        """Connections of messages that are open: told when the server goes."""
+        """Connections of messages that are open, by `add_socket`: told when the server goes."""
         self.reconnect_s = _LEAST_SPREAD_S
         """Within which clients should come back elsewhere, once the server goes."""
         self._ended_a_tick = 1
@@ -130,6 +130,16 @@ class Runtime:
             call.fail(Unavailable("the server is going away; come back with the last position", reason=GOING_AWAY))
         # There may be more, of requests that were on their way.
         self._leaving = asyncio.get_running_loop().call_later(_LEAVING_TICK_S, self._end_subscriptions)
+
+    def add_socket(self, socket: Socket) -> None:
+        """Count a socket among `sockets`. One that comes while the server goes is told so in the next turn."""
+        self.sockets[socket] = None
+        if self._leaving is not None:
+            asyncio.get_running_loop().call_soon(self._tell_late, socket)
+
+    def _tell_late(self, socket: Socket) -> None:
+        if socket in self.sockets:
+            socket.go_away()
 
     async def stop(self) -> None:
         """Cancel what still runs, with UNAVAILABLE, and wait until it has ended. So is answered what comes later."""

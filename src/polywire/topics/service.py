@@ -160,6 +160,8 @@ class TopicCalls:
         after = None if text is None else Position.parse(text)
         page = await self._topic.broker.history(topic, after, limit)
         if wait_s and not page.publications and page.lost is None:
+            # Whoever is told UNAVAILABLE instead of nothing asks again with the same position.
+            call.subscribes = True
             left = call.remaining_s()
             await self._news(topic, page.position, wait_s if left is None else min(wait_s, left - _ANSWER_S))
             page = await self._topic.broker.history(topic, page.position, limit)

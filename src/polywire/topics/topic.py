@@ -132,7 +132,8 @@ class Topic(Generic[T]):
         text = None if after is None else str(after)
         call = CURRENT_CALL.get(None)
         if call is not None:
-            call.subscribes = call.method.tracked
+            # What a caller streams itself is not sent again by going on elsewhere.
+            call.subscribes = call.method.tracked and not call.method.shape.client_streaming
             if member is None:
                 member = user_of(call)
         return self.stream(self._values(parameters), text, last, member, tracked=False)

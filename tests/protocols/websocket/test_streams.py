@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -245,6 +246,14 @@ async def test_clients_come_back_before_the_server_is_gone(client: TestClient) -
         await welcomed(ws)
         client.site.go_away(within_s=0.5)
         assert await ws.receive_json() == {"type": "going_away", "reconnect_s": 0.25}
+
+
+async def test_who_comes_while_the_server_goes_is_told(client: TestClient) -> None:
+    client.site.go_away()
+    async with client.websocket("/ws") as late, asyncio.timeout(10):
+        await welcomed(late)
+        assert (await late.receive_json())["type"] == "going_away"
+        assert await late.closed() == (1012, "the server is going away")
 
 
 async def test_calls_that_are_left_are_told_at_the_end(desk: Desk) -> None:

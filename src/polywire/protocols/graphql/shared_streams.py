@@ -108,7 +108,7 @@ class SharedStream:
             raise AlreadyExists("the event stream is open already")
         self._timer.cancel()
         answer = self._answer = EventAnswer(self._streams.runtime, exchange)
-        self._streams.runtime.sockets[self] = None
+        self._streams.runtime.add_socket(self)
         exchange.watch(self._gone)
         answer.write(sse.COMMENT)
         while self._kept:

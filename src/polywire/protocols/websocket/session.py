@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import secrets
-import sys
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +211,7 @@ class Session(MessageSocket[Call]):
             running.window = call.outlet = window = Window(self, credit)
             if self.ws.shares_frames:
                 # One run of frames for all sockets whose clients have given their calls the same id.
-                window.key = sys.intern(f"{self._framing.name} {id}")
+                window.key = _shared_key(self._framing.name, id)
                 window.encode = partial(self._frames, running)
             self.runtime.dispatch_stream(call, self._emit, window.drained, self._done)
         else:
@@ -350,6 +349,16 @@ class Session(MessageSocket[Call]):
             self._authentication = None
         self._server.forget(self)
         super().on_closed(ws, code, reason)
+
+
+@lru_cache(1024)
+def _shared_key(framing: str, id: int) -> str:
+    """One object for all who ask while it is kept, as it is found by identity first.
+
+    Not interned: clients choose ids, and CPython 3.12 kept what is interned for good (until 3.12.7:
+    https://github.com/python/cpython/issues/113993).
+    """
+    return f"{framing} {id}"
 
 
 def _timeout_s(told: float) -> float:
