@@ -4,11 +4,20 @@ import asyncio
 
 import pytest
 
+from polywire import App, Service, query
 from polywire.errors import NotFound, ResourceExhausted
 from polywire.protocols.grpc.health import HealthCheckRequest, HealthListRequest, HealthService
+from polywire.runtime import runtime
 from polywire.runtime.health import Health, ServingStatus, State
 from polywire.schema.types import Shape
 from polywire.service.app import HealthCheck
+from polywire.testing import TestClient
+
+
+class Greeter(Service, package="hello"):
+    @query
+    async def greet(self) -> str:
+        return "hello"
 
 
 def serving(health: Health) -> Health:
@@ -84,6 +93,19 @@ async def test_watch_tells_each_change_once_and_ends_with_the_server() -> None:
     assert (await following).status == ServingStatus.NOT_SERVING
     with pytest.raises(StopAsyncIteration):
         await anext(watch)
+
+
+async def test_a_worker_that_is_replaced_sends_its_watchers_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "_LEAST_SPREAD_S", 0.02)
+    headers = [("content-type", "application/grpc"), ("te", "trailers")]
+    async with TestClient(App(Greeter())) as client, asyncio.timeout(10):
+        health = client.site.health
+        health.state = State.SERVING
+        watching = client.open("POST", "/grpc.health.v1.Health/Watch", headers=headers, body=bytes(5), version="2")
+        assert await watching.received() == b"\0\0\0\0\2\x08\1", "SERVING"
+        client.site.go_away()
+        assert (await watching.answer()).trailers["grpc-status"] == "14"
+        assert health.state is State.SERVING, "as of a worker that is replaced"
 
 
 async def test_watch_of_an_unknown_service_stays_open() -> None:

@@ -10,6 +10,7 @@ from polywire.errors import NotFound, ResourceExhausted
 from polywire.runtime.health import Health, ServingStatus, State
 from polywire.schema import Int32, Message
 from polywire.service import Service, query
+from polywire.tasks.eager import CURRENT_CALL
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -73,6 +74,10 @@ class HealthService(Service, package="grpc.health.v1", name="Health"):
         An unknown service is SERVICE_UNKNOWN, and the stream stays open. It ends when the server drains, so that
         watchers do not hold it up; they come back by themselves.
         """
+        call = CURRENT_CALL.get(None)
+        if call is not None:
+            # A worker that is replaced stays healthy to its end: its watchers are sent to the next one.
+            call.subscribes = True
         changed = asyncio.Event()
         stop = self._health.on_change(changed.set)
         try:
