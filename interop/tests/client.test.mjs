@@ -391,6 +391,22 @@ test("who takes a connection and says nothing is not waited for", async () => {
   await new Promise((resolve) => silent.close(resolve));
 });
 
+test("a transport that has stood in for a better one makes room for it when it is lost", async () => {
+  const down = async (url) => {
+    if (url.includes("/rpc/")) throw new Error("the server is down");
+    return new Response("{}");
+  };
+  start({ transports: ["websocket", "sse"], fetch: down });
+  await until(client, "open");
+  server.wss.shouldHandle = () => false;
+  server.sockets[0].terminate();
+  assert.equal((await until(client, "open")).transport, "sse");
+  server.wss.shouldHandle = () => true;
+  server.on["test.Test/Get"] = (socket, { id }) => socket.say({ type: "result", id, message: 1 });
+  assert.equal(await client.call("test.Test/Get", {}, { idempotent: true, timeout: 5_000 }), 1);
+  assert.equal(client.transport, "websocket");
+});
+
 test("a stream over events falls silent, before its head or after: it is asked for again", async () => {
   const asked = [];
   const events = createHttp((request, answer) => {

@@ -26,7 +26,7 @@ const IDLE = 4000;
  */
 const TOKEN_REFUSED = 4401;
 const CODES = { [TOKEN_REFUSED]: "UNAUTHENTICATED", 4403: "PERMISSION_DENIED" };
-/** Failures in a row after which another transport is tried in place of one that has worked before. */
+/** Failures in a row after which another transport is tried in place of the best that has worked. */
 const PATIENCE = 3;
 
 export class Connection {
@@ -37,6 +37,7 @@ export class Connection {
   #waiting = [];
   #transports;
   #choice = 0;
+  /** Places of transports, the best being the first. */
   #worked = new Set();
   #failures = 0;
   #refusals = 0;
@@ -101,7 +102,7 @@ export class Connection {
       clearTimeout(this.#stable);
       this.#stable = setTimeout(() => this.#settled(), this.settings.stable);
       this.#failures = 0;
-      this.#worked.add(this.#transports[this.#choice]);
+      this.#worked.add(this.#choice);
       this.#flush();
     },
     // One that sends everybody away at once would be asked again and again.
@@ -187,10 +188,15 @@ export class Connection {
     if (code === TOKEN_REFUSED && this.settings.asksToken && this.#refusals++ === 0) return "lost";
     if (FINAL_CODES.has(code)) return "refused";
     if (code === IDLE && this.#waiting.length === 0) return "idle";
-    if (this.state !== "connecting" && !isUnsuitable) return "lost";
+    if (isUnsuitable) this.#worked.delete(this.#choice);
+    const best = Math.min(...this.#worked, this.#transports.length);
+    if (this.state !== "connecting" && !isUnsuitable) {
+      // It may have taken the place of a better one only because that server was about to go.
+      if (best < this.#choice) this.#choice = best;
+      return "lost";
+    }
     this.#failures++;
-    const patience = this.#worked.has(this.#transports[this.#choice]) && !isUnsuitable ? PATIENCE : 1;
-    if (this.#failures < patience) return "lost";
+    if (this.#choice === best && this.#failures < PATIENCE) return "lost";
     this.#failures = 0;
     this.#choice = (this.#choice + 1) % this.#transports.length;
     return this.#choice === 0 ? "lost" : "next";
