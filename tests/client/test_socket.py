@@ -34,11 +34,16 @@ from polywire import (
     current_call,
     query,
 )
+from polywire.client.socket import link
 from polywire.protocols.site import Site
+from polywire.protocols.websocket.messages import AppInfo, Limits, Welcome
+from polywire.protocols.websocket.protobuf_framing import ProtobufFraming
 from polywire.server.serve import Server
 from polywire.server.settings import ServerSettings
 from polywire.service.options import WebSocketOptions
 from polywire.topics import MemoryBroker
+from polywire.wire.websocket import WebSocketEngine
+from polywire.wire.websocket_key import accept_key
 from tests.client.servers import until
 from tests.live.server import Live, serve
 from tests.live.service import Blob, Item, Lab, Size
@@ -521,6 +526,75 @@ async def test_over_http_a_server_that_is_gone_is_not_asked_again_and_again() ->
     assert channel.transport is None
     assert session._failures <= 1
     await channel.close()
+
+
+# Servers that are not as they should be
+
+
+@asynccontextmanager
+async def closing_server(full: asyncio.Event | None = None) -> AsyncIterator[tuple[int, list[int]]]:
+    """Closes with its welcome in the same packet, 1012; its port, and one for each connection.
+
+    full: reads nothing, and closes when that is set.
+    """
+    engine = WebSocketEngine(1 << 20)
+    limits = Limits(1 << 20, 128, 1 << 20)
+    welcome = ProtobufFraming().welcome(Welcome(1, "s", "f", AppInfo("a", "1"), [], 15.0, limits))
+    came: list[int] = []
+    gone = asyncio.Event()
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(1)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = head.partition("Sec-WebSocket-Key: ")[2].partition("\r\n")[0]
+        answer = f"upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: {accept_key(key)}\r\n"
+        answer = f"HTTP/1.1 101 Welcome\r\n{answer}sec-websocket-protocol: polywire.v1.protobuf\r\n\r\n"
+        writer.write(answer.encode() + engine.encode(welcome))
+        if full is not None:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await full.wait()
+        writer.write(engine.encode_close(1012))
+        await gone.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], came
+    finally:
+        gone.set()
+        server.close()
+
+
+async def test_a_server_that_closes_with_its_welcome_is_come_back_to() -> None:
+    settings = SocketSettings(transports=("websocket",), backoff_s=0.005, max_backoff_s=0.02)
+    async with (
+        closing_server() as (port, came),
+        polywire.connect_websocket(f"ws://127.0.0.1:{port}", settings=settings) as channel,
+        asyncio.timeout(10),
+    ):
+        with pytest.raises(Unavailable):
+            await channel.client(Lab).get_item("a")
+        with call_options(wait_for_ready=True, timeout_s=0.2), pytest.raises(DeadlineExceeded):
+            await channel.client(Lab).get_item("a")
+        assert len(came) > 1
+
+
+async def test_a_server_that_takes_nothing_does_not_keep_what_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "_CLOSING_S", 0.01)
+    settings = SocketSettings(transports=("websocket",), backoff_s=60.0, max_backoff_s=60.0)
+    full = asyncio.Event()
+    async with (
+        closing_server(full) as (port, _),
+        polywire.connect_websocket(f"ws://127.0.0.1:{port}", settings=settings) as channel,
+        asyncio.timeout(10),
+    ):
+        session: Any = channel._session
+        call = asyncio.ensure_future(channel.client(Lab).total(blobs(10_000, 100_000)))
+        await until(lambda: session._link is not None and not session._link._writable.is_set())
+        full.set()
+        with pytest.raises(Unavailable, match="lost"):
+            await call
+        await asyncio.gather(*[one.gone for one in session._open])
 
 
 # Behind what does not let WebSockets through

@@ -33,6 +33,8 @@ _MOST_HEAD: Final = 16 * 1024
 _CLOSE, _PING = 8, 9
 _MISSED_BEATS: Final = 3
 _LONGEST_BEAT_S: Final = 3600.0
+_CLOSING_S: Final = 5.0
+"""For what is queued to go out, once it is over."""
 _OVERHEAD: Final = 64 * 1024
 """Of an envelope, beside its payload."""
 
@@ -78,7 +80,8 @@ class SocketLink(asyncio.Protocol):
         """None once the handshake is over."""
         self._transport: asyncio.Transport | None = None
         self._token: str | None = None
-        self._is_over = False
+        self._ended: tuple[int, str] | None = None
+        """The code and reason that it is over with."""
         self.gone: asyncio.Future[None] = loop.create_future()
         """The socket is closed."""
         self._next_id = 1
@@ -96,8 +99,15 @@ class SocketLink(asyncio.Protocol):
 
     # The connection.
 
+    @property
+    def _is_over(self) -> bool:
+        return self._ended is not None
+
     async def open(self, token: str | None) -> None:
-        """Connect, and wait for the server's welcome. Raises OSError, ssl.SSLError, HandshakeRefused."""
+        """Connect, and wait for the server's welcome.
+
+        Raises OSError, ssl.SSLError, HandshakeRefused, HandshakeClosed.
+        """
         self._token = token
         target = self._target
         await self._loop.create_connection(
@@ -108,6 +118,9 @@ class SocketLink(asyncio.Protocol):
             server_hostname=target.host if target.tls is not None else None,
         )
         welcome = await self.welcome
+        if self._ended is not None:
+            # It came together with the end, which nobody has been told of yet.
+            raise HandshakeClosed(*self._ended, self.problem)
         self._most_calls = welcome.limits.calls
         self._most_bytes = welcome.limits.message_bytes
         self._credit = welcome.limits.credit
@@ -222,12 +235,14 @@ class SocketLink(asyncio.Protocol):
     def _over(self, code: int, reason: str) -> None:
         if self._is_over:
             return
-        self._is_over = True
+        self._ended = code, reason
         self._writable.set()
         if self._beat is not None:
             self._beat.cancel()
         if self._transport is not None:
             self._transport.close()
+            # A server that takes nothing would have it stay, with what is queued for it.
+            self._loop.call_later(_CLOSING_S, self._transport.abort)
         elif not self.gone.done():
             self.gone.set_result(None)
         if not self.welcome.done():
@@ -359,7 +374,7 @@ class SocketLink(asyncio.Protocol):
 
 
 class HandshakeClosed(ConnectionError):
-    """The server closed the socket before its welcome. problem: makes the error that it told before."""
+    """The server closed the socket before its welcome, or with it. problem: makes the error that it told before."""
 
     def __init__(self, code: int, reason: str, problem: Callable[[], RpcError] | None) -> None:
         super().__init__(f"closed with {code} {reason}".rstrip())
