@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from polywire import App
+from polywire import App, History, Message, Topic
+from polywire.runtime import runtime
 from polywire.service.options import GraphqlOptions
 from polywire.testing import TestClient
-from polywire.testing.websocket import SocketRefused, TestSocket
+from polywire.testing.websocket import SocketClosed, SocketRefused, TestSocket
 
 from .rpc_service import Words
 from .test_trpc import Stream, ended
@@ -210,6 +211,58 @@ async def test_a_server_that_goes_lets_the_client_move(client: TestClient, strea
         assert await ws.receive_json() == {"id": None, "method": "reconnect"}
         stream.go_on.set()
         assert (await ws.receive_json())["result"]["data"] == "late", "this one goes on until the client has moved"
+
+
+class Note(Message):
+    text: str
+
+
+async def test_a_subscription_that_stays_behind_is_not_told_that_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client asks for it anew when its socket is closed, and for nothing that has stopped."""
+    monkeypatch.setattr(runtime, "_LEAST_SPREAD_S", 0.02)
+    notes = Topic("notes", Note)
+    async with TestClient(App(Words(), topics=[notes])) as client, client.websocket("/trpc") as ws, asyncio.timeout(10):
+        ws.send_json(asked(1, "subscription", "notes.subscribe"))
+        assert [(await ws.receive_json())["result"]["type"] for _ in range(2)] == ["started", "data"]
+        client.site.go_away()
+        assert await ws.receive_json() == {"id": None, "method": "reconnect"}
+        with pytest.raises(SocketClosed) as caught:
+            await ws.receive()
+        assert caught.value.code == 1001
+
+
+async def test_a_socket_that_nothing_runs_on_is_closed_when_the_client_could_have_moved(
+    client: TestClient, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "_LEAST_SPREAD_S", 0.02)
+    async with client.websocket("/trpc") as idle, client.websocket("/trpc") as busy, asyncio.timeout(10):
+        busy.send_json(asked(1, "query", "stream.late"))
+        await until(lambda: bool(client.site.runtime.suspended))
+        client.site.go_away()
+        assert await idle.closed() == (1001, "the server is going away")
+        stream.go_on.set()
+        assert await busy.receive_json() == {"id": None, "method": "reconnect"}
+        assert (await busy.receive_json())["result"]["data"] == "late"
+        assert await busy.closed() == (1001, "the server is going away")
+
+
+async def test_who_is_too_slow_for_a_topic_is_told_why() -> None:
+    notes = Topic("notes", Note, history=History(count=10), queue=1)
+    async with TestClient(App(Words(), topics=[notes])) as client, client.websocket("/trpc") as ws:
+        ws.send_json(asked(1, "subscription", "notes.subscribe"))
+        assert [(await ws.receive_json())["result"]["type"] for _ in range(2)] == ["started", "data"]
+        ws.sink.paused = True
+        for _ in range(8):
+            await notes.publish(Note("x" * 20_000))
+            await asyncio.sleep(0)
+        await until(lambda: not client.site.open_calls)
+        ws.sink.resume()
+        told = await ws.receive_json()
+        while "result" in told:
+            assert told["result"]["type"] == "data"
+            told = await ws.receive_json()
+        assert told["error"]["data"]["reason"] == "SLOW_CONSUMER"
+        assert (await ws.receive_json())["result"]["type"] == "stopped"
 
 
 async def test_pages_of_other_origins_get_no_socket(client: TestClient) -> None:

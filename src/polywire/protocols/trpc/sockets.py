@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from polywire.errors import InvalidArgument, MalformedInput, NotFound, ResourceExhausted, RpcError
+from polywire.errors import Code, InvalidArgument, MalformedInput, NotFound, ResourceExhausted, RpcError
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import POLICY_VIOLATION
 from polywire.protocols.parameters import with_parameters
@@ -17,7 +18,7 @@ from polywire.protocols.trpc.procedure import Procedure
 from polywire.protocols.trpc.requests import last_event_id
 from polywire.runtime.call import Call
 from polywire.runtime.metadata import Metadata
-from polywire.runtime.runtime import Runtime
+from polywire.runtime.runtime import GOING_AWAY, Runtime
 
 _FIRST_MESSAGE_S = 10.0
 """That a client which has announced connection parameters is given for them."""
@@ -65,6 +66,7 @@ class TrpcSocket(MessageSocket[Call]):
         self._by_path = by_path
         self._metadata: Metadata = exchange.headers
         self._awaits_parameters = False
+        self._is_leaving = False
 
     def begin(self) -> None:
         self._awaits_parameters = "connectionParams=1" in self.exchange.query.split("&")
@@ -74,6 +76,14 @@ class TrpcSocket(MessageSocket[Call]):
     def go_away(self) -> None:
         # The client opens another socket and moves there; this one goes on until it has.
         self.ws.send('{"id":null,"method":"reconnect"}')
+        self.first_came()
+        self._timer = asyncio.get_running_loop().call_later(self.runtime.reconnect_s, self._leave)
+
+    def _leave(self) -> None:
+        """The client has had its time to move: close the socket once nothing runs on it any more."""
+        self._is_leaving = True
+        if not self.calls:
+            super().go_away()
 
     def on_text(self, text: str) -> None:
         if text == "PING":
@@ -173,6 +183,8 @@ class TrpcSocket(MessageSocket[Call]):
         else:
             self.calls.pop(message.id, None)
             self._tell_error(message, error, procedure.path)
+        if self._is_leaving:
+            self._leave()
 
     def _emit(self, message: Message, procedure: Procedure, call: Call, item: Any, id: str | None = None, /) -> bool:
         data = procedure.encode(item)
@@ -183,11 +195,17 @@ class TrpcSocket(MessageSocket[Call]):
         return self._tell(message, tracked)
 
     def _ended(self, message: Message, procedure: Procedure, call: Call, value: Any, error: RpcError | None) -> None:
-        was_stopped = call.cancel_code is not None
+        was_stopped = call.cancel_code is Code.CANCELLED
         self.calls.pop(message.id, None)
+        if error is not None and error is call.failure and error.reason == GOING_AWAY:
+            # Whatever it is told here is the end for the client; what it has when its socket closes, it asks for anew.
+            self._leave()
+            return
         if error is not None and not was_stopped:
             self._tell_error(message, error, procedure.path)
         self._tell(message, b'{"type":"stopped"}')
+        if self._is_leaving:
+            self._leave()
 
     def _tell(self, message: Message, result: bytes) -> bool:
         return self.ws.send(self._envelope(message, b'"result":' + result))
