@@ -84,6 +84,23 @@ async def test_operations_run_side_by_side(client: TestClient, library: Library)
         assert (await ws.receive_json())["payload"] == {"data": {"slow": "a"}}
 
 
+async def test_a_server_that_goes_answers_what_is_under_way(client: TestClient, library: Library) -> None:
+    async with connected(client) as ws:
+        subscribe(ws, {"query": "subscription {watchForEver {id}}"}, "watch")
+        assert (await ws.receive_json())["id"] == "watch"
+        subscribe(ws, {"query": '{slow(name: "a")}'}, "slow")
+        await asyncio.sleep(0)
+        client.site.go_away()
+        subscribe(ws, AUTHOR, "late")
+        refused = await ws.receive_json()
+        assert (refused["id"], refused["type"]) == ("late", "error")
+        assert refused["payload"][0]["extensions"]["reason"] == "GOING_AWAY"
+        library.gate.set()
+        assert (await ws.receive_json())["payload"] == {"data": {"slow": "a"}}
+        assert await ws.receive_json() == {"id": "slow", "type": "complete"}
+        assert await ws.closed() == (1001, "the server is going away")
+
+
 @pytest.mark.parametrize(
     ("payload", "code"),
     [

@@ -33,7 +33,7 @@ class Outlet(Protocol):
 class Operation:
     """id: the caller's; "" where the stream has this operation only."""
 
-    __slots__ = ("_carrier", "_is_over", "_outlet", "_running", "id")
+    __slots__ = ("_carrier", "_is_over", "_outlet", "_running", "id", "subscribes")
 
     def __init__(self, id: str, carrier: Carrier, outlet: Outlet) -> None:
         self.id = id
@@ -41,10 +41,13 @@ class Operation:
         self._outlet = outlet
         self._running: Cancellable | None = None
         self._is_over = False
+        self.subscribes = False
+        """It can be asked for anew at any time; what is no subscription has one answer."""
 
     def start(self, plan: Plan, variables: dict[str, Any], timeout_s: float | None) -> None:
         """Run it; the outlet may hear of it at once. Raises GraphqlRefusal, as for what `Preparation` refuses."""
-        if plan.is_subscription:
+        self.subscribes = plan.is_subscription
+        if self.subscribes:
             self._running = plan.subscribe(
                 self._carrier, variables, timeout_s, self._emit, self._outlet.drained, self._done
             )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from polywire.errors import InvalidArgument, MalformedInput, ResourceExhausted, RpcError
+from polywire.errors import InvalidArgument, MalformedInput, ResourceExhausted, RpcError, Unavailable
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import offered_subprotocols
 from polywire.protocols.graphql.operation import Operation
@@ -19,7 +19,7 @@ from polywire.protocols.graphql.schema import GraphqlRefusal
 from polywire.protocols.parameters import with_parameters
 from polywire.protocols.sockets import MOST_CALLS, TOO_MANY_CALLS, MessageSocket, SocketCarrier
 from polywire.runtime.metadata import Metadata
-from polywire.runtime.runtime import Runtime
+from polywire.runtime.runtime import GOING_AWAY, Runtime
 
 SUBPROTOCOL: Final = "graphql-transport-ws"
 
@@ -67,6 +67,7 @@ class GraphqlSocket(MessageSocket[Operation]):
         self._preparation = preparation
         self._metadata: Metadata | None = None
         """None before `connection_init`."""
+        self._is_leaving = False
 
     def begin(self, init_timeout_s: float) -> None:
         if SUBPROTOCOL in offered_subprotocols(self.exchange):
@@ -74,6 +75,15 @@ class GraphqlSocket(MessageSocket[Operation]):
                 self.await_first(init_timeout_s, INITIALISATION_TIMEOUT, "Connection initialisation timeout")
         elif self.accept():
             self.ws.close(SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
+
+    def go_away(self) -> None:
+        self._is_leaving = True
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close it once every query and mutation is answered: subscriptions begin anew elsewhere."""
+        if all(operation.subscribes for operation in self.calls.values()):
+            super().go_away()
 
     def on_text(self, text: str) -> None:
         try:
@@ -130,6 +140,9 @@ class GraphqlSocket(MessageSocket[Operation]):
             problem = ResourceExhausted(f"more than {MOST_CALLS} operations at once", reason=TOO_MANY_CALLS)
             operation.refuse(problem)
             return
+        if self._is_leaving:
+            operation.refuse(Unavailable("the server is going away", reason=GOING_AWAY))
+            return
         self.calls[id] = operation
         try:
             plan, variables = self._preparation.prepare(request)
@@ -145,10 +158,14 @@ class GraphqlSocket(MessageSocket[Operation]):
     def failed(self, operation: Operation, errors: list[dict[str, Any]], /) -> None:
         self._forget(operation)
         self._tell(operation, "error", _encode(errors))
+        if self._is_leaving:
+            self._leave()
 
     def completed(self, operation: Operation, /) -> None:
         self._forget(operation)
         self.ws.send(f'{{"id":{_encode(operation.id).decode()},"type":"complete"}}')
+        if self._is_leaving:
+            self._leave()
 
     async def drained(self) -> None:
         await self.ws.drained()
