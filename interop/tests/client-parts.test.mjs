@@ -39,8 +39,7 @@ test("events are the same however the text is cut", () => {
   }
 });
 
-test("an event without end is refused", () => {
+for (const [name, part] of [["line", "x".repeat(1024 * 1024)], ["event", `data: ${"x".repeat(1024 * 1024)}\n`]]) test(`an ${name} without end is refused`, () => {
   const reader = new EventReader();
-  const part = "x".repeat(1024 * 1024);
   assert.throws(() => { for (let i = 0; i < 100; i++) [...reader.push(part)]; }, RangeError);
 });

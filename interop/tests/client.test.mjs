@@ -441,6 +441,86 @@ test("messages for nobody, and what is no JSON", async () => {
   assert.equal((await closed).error.reason, "CLOSED_1007");
 });
 
+for (const text of ["null", "1", '"welcome"']) {
+  test(`${text} is no message: the client is closed`, async () => {
+    server.on["a.B/Get"] = (socket) => socket.send(text);
+    const answer = failure(start().call("a.B/Get"));
+    assert.equal((await until(client, "closed")).error.reason, "CLOSED_1007");
+    assert.equal((await answer).code, "UNAVAILABLE");
+  });
+}
+
+for (const welcome of [{ heartbeat_s: 0 }, { heartbeat_s: 1e12 }, { heartbeat_s: "x" }, { limits: { calls: 0 } }]) {
+  test(`a welcome with ${JSON.stringify(welcome)} cannot be`, async () => {
+    server.welcome = welcome;
+    assert.equal((await until(start(), "closed")).error.reason, "CLOSED_4400");
+  });
+}
+
+test("a welcome without limits", async () => {
+  server.welcome = { limits: null };
+  server.on["a.B/Get"] = (socket, { id }) => socket.say({ type: "result", id, message: 1 });
+  assert.equal(await start().call("a.B/Get"), 1);
+});
+
+test("who says that nothing was under way when something was is not come back to at once", async () => {
+  server.on["a.B/Get"] = (socket) => socket.close(4000);
+  start();
+  const lost = until(client, "waiting");
+  const answer = failure(client.call("a.B/Get", {}, { idempotent: true }));
+  assert.equal((await lost).error.reason, "CLOSED_4000");
+  client.close();
+  await answer;
+});
+
+test("a server that gives credit and takes nothing does not have a whole stream queued here", async () => {
+  server.on["a.B/Add"] = (socket, { id }) => {
+    socket.say({ type: "credit", id, count: 1_000_000 });
+    socket._socket.pause();
+  };
+  let asked = 0;
+  let paused;
+  const isPaused = new Promise((resolve) => (paused = resolve));
+  const item = "x".repeat(1024 * 1024);
+  let timer;
+  async function* items() {
+    for (; asked < 200; asked++) {
+      clearTimeout(timer);
+      timer = setTimeout(paused, 200); // nobody asks for more
+      yield item;
+    }
+    paused();
+  }
+  server.welcome = { limits: { message_bytes: 1 << 22, calls: 8, credit: 2 } };
+  const answer = failure(start().call("a.B/Add", items()));
+  await isPaused;
+  assert.ok(asked < 100, `${asked} MiB were taken`);
+  client.close();
+  await answer;
+});
+
+test("a poll that is not held is not asked again at once", async () => {
+  let asked = 0;
+  const page = JSON.stringify({ events: [], position: "e:0" });
+  const cache = createHttp((request, answer) => {
+    asked += request.method === "POST";
+    answer.end(page);
+  });
+  await new Promise((resolve) => cache.listen(0, "127.0.0.1", resolve));
+  server.url = `http://127.0.0.1:${cache.address().port}`;
+  try {
+    const events = start({ transports: ["polling"] }).subscribe("topics.Prices", {});
+    const reading = failure(events.next());
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    client.close();
+    await reading;
+    assert.ok(asked < 5, `asked ${asked} times`);
+  } finally {
+    cache.closeAllConnections();
+    await new Promise((resolve) => cache.close(resolve));
+  }
+});
+
 test("close ends everything, and leaves no timer", async () => {
   start({ token: "t" });
   const answer = failure(client.call("a.B/Get", {}, { timeout: 60_000 }));

@@ -178,16 +178,16 @@ export class Connection {
       clearTimeout(this.#stable);
       const text = reason || `the connection was closed with ${code}`;
       error ??= new PolywireError(CODES[code] ?? "UNAVAILABLE", text, { reason: `CLOSED_${code}` });
-      this.#on(this.#judge(code, isUnsuitable), error);
+      this.#on(this.#judge(link, code, isUnsuitable), error);
     }
     for (const call of [...link.calls.values()].reverse()) call.lost(code === TOKEN_REFUSED);
   }
 
   /** What it means that the connection is gone: "lost", "next" (another transport's turn) or "refused" (for good). */
-  #judge(code, isUnsuitable) {
+  #judge(link, code, isUnsuitable) {
     if (code === TOKEN_REFUSED && this.settings.asksToken && this.#refusals++ === 0) return "lost";
     if (FINAL_CODES.has(code)) return "refused";
-    if (code === IDLE && this.#waiting.length === 0) return "idle";
+    if (code === IDLE && this.#waiting.length === 0 && link.calls.size === 0) return "idle";
     if (isUnsuitable) this.#worked.delete(this.#choice);
     const best = Math.min(...this.#worked, this.#transports.length);
     if (this.state !== "connecting" && !isUnsuitable) {

@@ -4,23 +4,36 @@ const MOST_CHARACTERS = 16 * 1024 * 1024;
 
 /** Takes text as it comes, however it is cut. */
 export class EventReader {
-  #kept = "";
+  /** Of a line that is not whole, as it came: put together at its end, or each part would cost as much as all before it. */
+  #parts = [];
   #data = [];
+  /** Characters of the event that is not whole. */
+  #size = 0;
   #event = "";
   #id;
 
   /** The events that are complete, as {event, data, id}. Throws RangeError for one that is too long. */
   *push(text) {
-    let rest = this.#kept + text;
+    if (text === "") return;
+    const isCut = this.#parts.at(-1)?.endsWith("\r");
+    this.#parts.push(text);
+    this.#size += text.length;
+    if (isCut || /[\r\n]/.test(text)) yield* this.#lines(this.#parts.splice(0).join(""));
+    if (this.#size > MOST_CHARACTERS) throw new RangeError("an event is too long");
+  }
+
+  *#lines(text) {
+    let rest = text;
     for (;;) {
       const at = rest.search(/\r\n|\n|\r(?!$)/);
       if (at < 0) break;
-      const event = this.#line(rest.slice(0, at));
+      const line = rest.slice(0, at);
+      const event = this.#line(line);
       rest = rest.slice(at + (rest.startsWith("\r\n", at) ? 2 : 1));
+      if (line === "") this.#size = rest.length;
       if (event !== undefined) yield event;
     }
-    if (rest.length > MOST_CHARACTERS) throw new RangeError("an event is too long");
-    this.#kept = rest;
+    if (rest !== "") this.#parts.push(rest);
   }
 
   #line(line) {

@@ -16,7 +16,7 @@ export class Feed {
   }
 
   grant(count) {
-    this.#credit += count;
+    if (Number.isSafeInteger(count) && count > 0) this.#credit += count;
     this.#wake();
   }
 
@@ -30,6 +30,7 @@ export class Feed {
 
   async #run(link, id) {
     for (;;) {
+      await link.room();
       if (this.#credit <= 0) await new Promise((resolve) => (this.#wake = resolve));
       if (this.#stopped) return;
       const { value, done } = await this.#items.next();

@@ -46,6 +46,8 @@ export class EventsTransport {
     else if (message.type === "end") request?.collected(request.items.join(""));
   }
 
+  async room() {}
+
   check() {}
 
   close() {
@@ -177,6 +179,14 @@ class HttpCall {
   grant(count) {
     this.credit += count;
     this.#wake();
+  }
+
+  /** That long, or until the call is over. */
+  pause(ms) {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      this.timer = setTimeout(resolve, ms);
+    });
   }
 
   /** Call back unless something is told in time. */

@@ -38,6 +38,10 @@ export class Link {
     this.transport.send(message, this.calls.get(message.id));
   }
 
+  room() {
+    return this.transport.room();
+  }
+
   remove(call) {
     if (this.calls.delete(call.id)) this.events.room();
   }

@@ -7,6 +7,8 @@ const MOST_EVENTS = 100;
 const MOST_OF_PAGE = 1000;
 /** How much longer than the server is asked to wait an answer may take, in ms. */
 const GRACE = 10_000;
+/** Where there is no news and the server does not wait for any, as a cache on the way would not, in ms. */
+const PAUSE = 1000;
 
 export class PollingTransport extends EventsTransport {
   async follow(request, body, headers) {
@@ -21,8 +23,11 @@ export class PollingTransport extends EventsTransport {
       await request.room();
       const limit = Math.min(request.credit, MOST_EVENTS);
       const wait = this.settings.pollingWait / 1000;
+      const asked = performance.now();
       const page = await this.#ask(method, { ...input, after, limit, wait_s: wait }, request);
+      const isEarly = page.position === after && performance.now() - asked < this.settings.pollingWait / 2;
       after = await this.#tell(request, page);
+      if (isEarly) await request.pause(PAUSE);
     }
   }
 

@@ -1,6 +1,7 @@
 // Transports carry messages and know nothing of calls. Each has `static isAvailable(settings)` and
 //   open(token)          leads to listener.opened(limits) or listener.closed({code, reason, error, isUnsuitable})
 //   send(message, call)  what the client says, as in docs/websocket-protocol.md; call: whose message it is
+//   room()               resolves once more of a stream may be sent
 //   check()              the network may have changed: find out soon whether the other side is there
 //   close()              silently: the listener is told nothing more
 // and tells listener.message(message) what the server says, listener.closed(...) when all is lost.
@@ -11,6 +12,11 @@ const SUBPROTOCOL = "polywire.v1.json";
 const ABNORMAL = 1006;
 /** Beats without a word from the server until it counts as gone. It is asked after the first. */
 const MISSED_BEATS = 3;
+/** In seconds. */
+const LONGEST_BEAT = 3600;
+/** Characters that wait to go out, after which streams of our own pause, and how long until that is looked at again, in ms. */
+const MOST_QUEUED = 1024 * 1024;
+const LOOK_AGAIN = 20;
 
 /** Everything over one WebSocket. */
 export class WebSocketTransport {
@@ -49,6 +55,13 @@ export class WebSocketTransport {
     else this.#socket.send(text);
   }
 
+  /** Until the server takes what is sent: its credit alone would have all of a stream queued here. */
+  async room() {
+    while (this.#socket.readyState === 1 && this.#socket.bufferedAmount > MOST_QUEUED) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
+    }
+  }
+
   /** The server would close the connection for it, and with that end every other call. */
   #refuse({ type, id }) {
     if (type !== "call") this.send({ type: "cancel", id });
@@ -76,12 +89,18 @@ export class WebSocketTransport {
       this.#lose(1007, "a message is no JSON");
       return;
     }
-    if (message.type === "welcome") this.#welcome(message);
+    if (typeof message !== "object" || message === null) this.#lose(1007, "a message is no object");
+    else if (message.type === "welcome") this.#welcome(message);
     else if (message.type === "error" && message.id === undefined) this.#told = PolywireError.of(message);
     else if (message.type !== "pong") this.listener.message(message);
   }
 
-  #welcome({ limits = {}, heartbeat_s: heartbeat = 15 }) {
+  #welcome({ limits: told, heartbeat_s: heartbeat = 15 }) {
+    const limits = told ?? {};
+    if (!(heartbeat > 0 && heartbeat <= LONGEST_BEAT && (limits.calls ?? 1) >= 1)) {
+      this.#lose(4400, "the welcome has a heartbeat or a limit that cannot be");
+      return;
+    }
     clearTimeout(this.#timer);
     this.#timer = setInterval(() => this.#beat(), heartbeat * 1000);
     this.#mostBytes = limits.message_bytes ?? Infinity;
