@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from polywire import App, Call, RpcError, Unauthenticated
+from polywire import App, Call, RpcError, Unauthenticated, Unavailable
 from polywire.protocols.graphql.sockets import SUBPROTOCOL
 from polywire.protocols.sockets import MOST_CALLS
 from polywire.service.options import GraphqlOptions
@@ -95,6 +95,8 @@ async def test_a_server_that_goes_answers_what_is_under_way(client: TestClient, 
         refused = await ws.receive_json()
         assert (refused["id"], refused["type"]) == ("late", "error")
         assert refused["payload"][0]["extensions"]["reason"] == "GOING_AWAY"
+        (watching,) = [call for call in client.site.runtime.suspended if "WatchForEver" in call.method.full_name]
+        watching.fail(Unavailable("as a topic's is ended, which the client is not to take for its end"))
         library.gate.set()
         assert (await ws.receive_json())["payload"] == {"data": {"slow": "a"}}
         assert await ws.receive_json() == {"id": "slow", "type": "complete"}

@@ -157,7 +157,9 @@ class GraphqlSocket(MessageSocket[Operation]):
 
     def failed(self, operation: Operation, errors: list[dict[str, Any]], /) -> None:
         self._forget(operation)
-        self._tell(operation, "error", _encode(errors))
+        # A subscription begins anew once the socket is closed, unless it is told of an error.
+        if not (self._is_leaving and operation.subscribes):
+            self._tell(operation, "error", _encode(errors))
         if self._is_leaving:
             self._leave()
 
