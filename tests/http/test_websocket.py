@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from polywire import App, Service, query
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import Deflate, WebSocket, WebSocketLimits, accept, offered_subprotocols
+from polywire.tasks.turns import Turns
 from polywire.testing import TestClient
 from polywire.testing.websocket import SocketClosed, SocketRefused
 from polywire.wire.websocket import WebSocketEngine
@@ -28,12 +30,13 @@ class Ping(Service, package="sockets"):
 class Echo:
     def __init__(self, limits: WebSocketLimits = LIMITS) -> None:
         self.limits = limits
+        self.turns = Turns()
         self.sockets: list[WebSocket] = []
         self.ends: list[tuple[int, str]] = []
 
     def __call__(self, exchange: Exchange) -> None:
         offered = offered_subprotocols(exchange)
-        ws = accept(exchange, self.limits, self, subprotocol=offered[0] if offered else None)
+        ws = accept(exchange, self.limits, self, subprotocol=offered[0] if offered else None, turns=self.turns)
         if ws is not None:
             self.sockets.append(ws)
 
@@ -218,7 +221,9 @@ async def test_messages_are_compressed_where_both_want_that(
         assert len(await ws.sink.received()) < 100
 
 
-async def test_bombs_are_unpacked_in_turns(client: TestClient, echo: Echo) -> None:
+@pytest.mark.parametrize("count", [1, 12])
+async def test_bombs_are_unpacked_in_turns(client: TestClient, echo: Echo, count: int) -> None:
+    """All of one socket, or of as many as there are."""
     size = 1_000_000
     echo.limits = WebSocketLimits(max_message_bytes=size, deflate="no_context_takeover")
     seen: list[int] = []
@@ -229,12 +234,17 @@ async def test_bombs_are_unpacked_in_turns(client: TestClient, echo: Echo) -> No
             seen.append(turns)
 
     echo.on_message = message  # type: ignore[method-assign]
-    async with client.websocket("/echo", deflate="no_context_takeover") as ws:
-        bomb = ws._engine.encode(bytes(size))
+    async with AsyncExitStack() as stack:
+        sockets = [
+            await stack.enter_async_context(client.websocket("/echo", deflate="no_context_takeover"))
+            for _ in range(count)
+        ]
+        bomb = sockets[0]._engine.encode(bytes(size))
         assert len(bomb) < 6000
-        ws.send_raw(bomb * 12)
-        for _ in range(5):
-            ws.send("more")
+        for ws in sockets:
+            ws.send_raw(bomb * (12 // count))
+            for _ in range(5):
+                ws.send("more")
         async with asyncio.timeout(5):
             while len(seen) < 12:
                 turns += 1

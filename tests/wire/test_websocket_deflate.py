@@ -192,6 +192,15 @@ def test_many_bombs_in_one_read_are_unpacked_one_call_after_the_other() -> None:
     assert sum(map(len, found)) == 20
 
 
+def test_last_blocks_that_unpack_to_nothing_count_for_the_window_that_each_has_copied() -> None:
+    engine = WebSocketEngine(LIMIT_BYTES, deflate=DeflateParameters(peer_keeps_context=True))
+    for _ in range(40_000 // LIMIT_BYTES + 1):
+        engine.receive_data(frame(BINARY, deflated(os.urandom(LIMIT_BYTES)), rsv=RSV1))
+    nothing = frame(BINARY, b"\x03\x00" * 8 + b"\x00", rsv=RSV1)
+    assert len(engine.receive_data(nothing * 100)) <= 1024 * 1024 // (8 * 32_000)
+    assert engine.waiting
+
+
 @pytest.mark.parametrize("bits", range(9, 16))
 @pytest.mark.parametrize("keeps", [False, True])
 def test_what_we_write_keeps_within_the_window_that_was_agreed(bits: int, keeps: bool) -> None:

@@ -27,8 +27,10 @@ cdef class WebSocket(Link):
     # It is paused until the peer has taken what is queued.
     cdef unsigned char resumes
     cdef unsigned char reading, over
-    # In which more of what has come is unpacked.
-    cdef object next_turn
+    # Of the process, where messages are compressed: unpacking is done a bounded amount a turn, whoever asks.
+    cdef object turns
+    # It waits for one of them.
+    cdef unsigned char awaits_turn, has_turn
     # What a read has brought and nobody has taken yet, the next one last.
     cdef list queued
     cdef object close_timer

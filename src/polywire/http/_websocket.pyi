@@ -1,6 +1,7 @@
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import Listener, WebSocketLimits
 from polywire.tasks.eager import Mailbox
+from polywire.tasks.turns import Turns
 from polywire.wire.headers import HeaderBlock
 from polywire.wire.websocket import WebSocketEngine
 from polywire.wire.websocket_deflate import DeflateParameters
@@ -14,6 +15,7 @@ class WebSocket:
         status: int,
         block: HeaderBlock,
         deflate: DeflateParameters | None,
+        turns: Turns | None,
     ) -> None: ...
     exchange: Exchange
     engine: WebSocketEngine

@@ -31,10 +31,11 @@ cdef class WebSocket(Link):
     The peer gets credit for what has been taken: while it is paused, nothing more is read.
     """
 
-    def __init__(self, exchange, limits, listener, int status, block, deflate):
+    def __init__(self, exchange, limits, listener, int status, block, deflate, turns):
         self.exchange = exchange
         self.frames = WebSocketEngine(limits.max_message_bytes, deflate=deflate)
         self.shares_frames = deflate is None
+        self.turns = None if deflate is None else turns
         self.close_timeout_s = limits.close_timeout_s
         self.listener = listener
         exchange.writer = self
@@ -164,7 +165,7 @@ cdef class WebSocket(Link):
 
     cpdef readable(self):
         # What takes a message may pause, resume and close: the loop that called it goes on by itself.
-        if self.reading or self.next_turn is not None:
+        if self.reading or self.awaits_turn:
             return
         self.reading = True
         try:
@@ -190,9 +191,10 @@ cdef class WebSocket(Link):
             if failure is not None:
                 self.fail(failure[0], failure[1])
                 return 0
-            if frames.waiting:
-                # Much was unpacked: others have their turn before there is more.
-                self.next_turn = asyncio.get_running_loop().call_soon(self.go_on)
+            if self.turns is not None and not self.has_turn and (frames.waiting or not self.turns.is_open):
+                # Much was unpacked, here or elsewhere: others have their turn before there is more.
+                self.awaits_turn = True
+                self.turns.wait(self.go_on)
                 return 0
             if self.tunnel is not None:
                 part = self.tunnel.taken()
@@ -209,13 +211,18 @@ cdef class WebSocket(Link):
         return 0
 
     def go_on(self):
-        self.next_turn = None
-        if not self.over:
+        self.awaits_turn = False
+        self.has_turn = True
+        if self.frames.waiting and not self.over:
             self.receive(b"")
         self.readable()
+        self.has_turn = False
 
     cdef int receive(self, bytes data) except -1:
         cdef list found = self.frames.receive_data(data)
+        if self.turns is not None:
+            self.has_turn = False
+            self.turns.spend(self.frames.inflated)
         # A read that ends in the middle of a frame may have brought nothing at all.
         if found and self.mailbox is not None and self.closing is None and all_messages(found):
             self.mailbox.receive(self, found)

@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol, get_args
 
 from polywire.http._websocket import WebSocket as WebSocket
 from polywire.http.exchange import Exchange
+from polywire.tasks.turns import Turns
 from polywire.wire.headers import HeaderBlock
 from polywire.wire.websocket_deflate import answer
 from polywire.wire.websocket_key import accept_key, is_key
@@ -78,10 +79,12 @@ def accept(
     *,
     subprotocol: str | None = None,
     fields: Iterable[tuple[str, str]] = (),
+    turns: Turns | None = None,
 ) -> WebSocket | None:
     """Take up the tunnel that an exchange asks for; None: the handshake was wrong, and has been answered.
 
     fields: further ones of the handshake's answer.
+    turns: of the process, in which compressed messages are unpacked; needed unless `limits` has them off.
     """
     fields = [*fields] if subprotocol is None else [*fields, ("sec-websocket-protocol", subprotocol)]
     if exchange.headers.get("sec-websocket-version") != "13":
@@ -98,6 +101,7 @@ def accept(
         fields.append(("sec-websocket-accept", accept_key(key)))
     deflate = None
     if limits.deflate != "off":
+        assert turns is not None, "what is compressed is unpacked in turns"
         offers = ", ".join(exchange.headers.get_all("sec-websocket-extensions"))
         agreed = answer(offers, keep_context=limits.deflate == "context_takeover")
         if agreed is not None:
@@ -105,7 +109,7 @@ def accept(
             fields.append(("sec-websocket-extensions", said))
     for name in _USED_UP:
         exchange.headers.drop(name)
-    return WebSocket(exchange, limits, listener, status, HeaderBlock(fields), deflate)
+    return WebSocket(exchange, limits, listener, status, HeaderBlock(fields), deflate, turns)
 
 
 def _refuse(exchange: Exchange, status: int, problem: str, fields: list[tuple[str, str]]) -> None:

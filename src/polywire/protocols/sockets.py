@@ -93,7 +93,7 @@ class MessageSocket(ABC, Generic[C]):
         """
         if limits is None:
             limits = WebSocketLimits(max_message_bytes=self.runtime.app.max_request_bytes)
-        ws = accept(self.exchange, limits, self, subprotocol=subprotocol, fields=fields)
+        ws = accept(self.exchange, limits, self, subprotocol=subprotocol, fields=fields, turns=self.runtime.turns)
         if ws is None:
             return False
         self.ws = ws

@@ -4,6 +4,7 @@ cdef class Frames:
     cdef readonly object failure
     cdef readonly unsigned char closed  # the peer's close has come
     cdef readonly unsigned char waiting
+    cdef readonly Py_ssize_t inflated  # bytes that the last call has unpacked
 
     cpdef list receive_data(self, bytes data)
     cpdef bytes encode(self, object message)

@@ -74,7 +74,6 @@ cdef class WebSocketEngine(Frames):
     cdef int limit
     cdef Inflater inflater
     cdef Deflater deflater
-    cdef Py_ssize_t inflated  # in this call
     cdef bytes rest  # of a frame's head, or of a control frame; or what waits
     cdef bytearray message  # of the message that is not whole; None between messages
     cdef uint32_t need, at  # bytes that the frame still lacks, and where in it we are
@@ -258,7 +257,7 @@ cdef class WebSocketEngine(Frames):
             )
             if payload is None:
                 return self.too_large() if self.inflater.too_large else self.fail(1007, "a message is not compressed as agreed")
-            self.inflated += PyBytes_GET_SIZE(payload)
+            self.inflated += PyBytes_GET_SIZE(payload) + self.inflater.worked
         if opcode == BINARY:
             found.append(payload)
             return 0

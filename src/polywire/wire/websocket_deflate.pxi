@@ -111,6 +111,7 @@ cdef class Inflater:
     cdef z_stream stream
     cdef bint keeps_context
     cdef bint too_large  # that was what went wrong
+    cdef Py_ssize_t worked  # bytes of windows copied for the last message, which nothing of its size shows
 
     def __cinit__(self, int window_bits, bint keeps_context):
         self.keeps_context = keeps_context
@@ -132,6 +133,7 @@ cdef class Inflater:
         cdef int result
         cdef int ends = 0
         self.too_large = False
+        self.worked = 0
         if not self.keeps_context:
             inflateReset(&self.stream)
         self.stream.next_in = <uint8_t*>p
@@ -171,6 +173,7 @@ cdef class Inflater:
         inflateReset(&self.stream)
         if size:
             inflateSetDictionary(&self.stream, window, size)
+        self.worked += size
         return 0
 
 
