@@ -29,12 +29,12 @@ export class Server {
     const args = ["-m", "polywire.cli", "serve", `${this.file}:app`, "--port", String(this.port), "--no-access-log"];
     this.process = spawn(python, args, { env: this.environment, stdio: ["ignore", "ignore", "pipe"] });
     await new Promise((resolve, reject) => {
-      let said = "";
+      this.said = "";
       this.process.stderr.on("data", (part) => {
-        said += part;
-        if (said.includes("on http://")) resolve();
+        this.said += part;
+        if (this.said.includes("on http://")) resolve();
       });
-      this.process.once("exit", (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
+      this.process.once("exit", (code) => reject(new Error(`the server ended with ${code}:\n${this.said}`)));
     });
     return this;
   }

@@ -371,6 +371,8 @@ test("pages come back by themselves after the server was away", async () => {
     await writer.locator("#text:enabled").waitFor();
     await send(echo, "again");
     await echo.locator("#log li", { hasText: "again" }).waitFor();
+    await server.stop();
+    assert.doesNotMatch(server.said, /cancelled/, "no page holds up a server that goes");
   } finally {
     await Promise.all(contexts.map((context) => context.close()));
     contexts = [];

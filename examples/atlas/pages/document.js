@@ -7,20 +7,28 @@ remembered($("name"), "document", "notes");
 const client = connect(undefined, { transports: ["websocket"] });
 follow(client);
 let editing = null;
+client.addEventListener("state", ({ detail: { state } }) => state === "leaving" && editing?.leave());
 
 /** What is sent, in order, as the server takes it. */
 class Outbox {
   #waiting = [];
   #wake = null;
+  #ended = false;
 
   push(item) {
     this.#waiting.push(item);
     this.#wake?.();
   }
 
+  end() {
+    this.#ended = true;
+    this.#wake?.();
+  }
+
   async *[Symbol.asyncIterator]() {
     for (;;) {
       while (this.#waiting.length) yield this.#waiting.shift();
+      if (this.#ended) return;
       await new Promise((wake) => (this.#wake = wake));
     }
   }
@@ -71,6 +79,12 @@ class Editing {
     area.value = this.text.join("");
     area.setSelectionRange(moved(selectionStart), moved(selectionEnd));
     area.scrollTop = scrollTop;
+  }
+
+  /** The server goes away, and waits for this stream: it ends with what has been written. */
+  leave() {
+    $("text").disabled = true;
+    this.outbox.end();
   }
 
   edited() {
