@@ -13,8 +13,11 @@ from typing import Any
 import socketio
 
 from atlas.services.chat import ChatService, is_room, rooms
-from polywire import RpcError
+from polywire import RpcError, Unavailable
 
+MOST_QUEUED = 100
+"""Packets that wait for a client, of whom python-socketio itself would keep any number."""
+LOOK_AGAIN_S = 0.1
 HISTORY = 20
 """Messages that one who joins gets of what was said before."""
 
@@ -48,7 +51,10 @@ class SocketioChat:
         self._listening[sid] = asyncio.create_task(self._listen(sid, room, user))
         return {}
 
-    async def _say(self, sid: str, data: Any) -> dict[str, Any]:
+    async def _say(self, sid: str, data: Any) -> dict[str, Any] | None:
+        if self._queued(sid) > MOST_QUEUED:
+            await self._server.disconnect(sid)
+            return None
         (text,) = _texts(data, "text")
         joined = self._joined.get(sid)
         if joined is None or not text:
@@ -68,9 +74,24 @@ class SocketioChat:
         if task is not None:
             task.cancel()
 
+    def _queued(self, sid: str) -> int:
+        """Packets that wait for a client to take them."""
+        client = self._server.eio.sockets.get(self._server.manager.eio_sid_from_sid(sid, "/"))
+        return 0 if client is None else client.queue.qsize()
+
     async def _listen(self, sid: str, room: str, user: str) -> None:
+        try:
+            await self._follow(sid, room, user)
+        except Unavailable:
+            # Too slow: the topic keeps no more for it.
+            self._listening.pop(sid, None)
+            await self._server.disconnect(sid)
+
+    async def _follow(self, sid: str, room: str, user: str) -> None:
         async with aclosing(rooms.subscribe(room=room, last=HISTORY, member=user)) as events:
             async for event in events:
+                while self._queued(sid) > MOST_QUEUED:  # noqa: ASYNC110 -- python-socketio tells no event of it
+                    await asyncio.sleep(LOOK_AGAIN_S)
                 if event.data is not None:
                     said = event.data
                     message = {"user": said.user, "text": said.text, "timestamp": said.timestamp}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from atlas.services.chat import ChatService, Typist, named, rooms, typing
-from atlas.socketio_chat import SocketioChat
+from atlas.socketio_chat import MOST_QUEUED, SocketioChat
 from polywire import App
 from polywire.errors import Code, RpcError
 from polywire.testing import TestClient
@@ -203,3 +203,19 @@ async def test_a_socketio_client_that_leaves_is_forgotten(client: TestClient, so
     await socket.send("41")
     await until(lambda: not sockets._listening and not sockets._joined)
     await nobody_is_there(client)
+
+
+async def test_a_socketio_client_that_does_not_read_is_left(client: TestClient, sockets: SocketioChat) -> None:
+    """python-socketio would queue for it without a bound."""
+    socket = await SocketioClient(client).open()
+    assert await socket.ask(1, "join", {"room": "lobby", "user": "Sam"}) == {}
+    (engine,) = sockets._server.eio.sockets.values()
+    while engine.queue.qsize() <= MOST_QUEUED:
+        before = engine.queue.qsize()
+        await say(client, "once more")
+        await until(lambda: engine.queue.qsize() > before)  # noqa: B023 -- called at once
+    for _ in range(rooms.queue + 10):
+        await say(client, "too much")
+    await until(lambda: not sockets._listening)
+    assert MOST_QUEUED < engine.queue.qsize() < MOST_QUEUED + 5
+    assert (await client.get("/topics/rooms/lobby/members")).json()["members"] == []
