@@ -688,6 +688,35 @@ async def test_a_topic_whose_events_are_held_back_is_polled() -> None:
         server.close()
 
 
+async def test_a_poll_that_is_not_held_is_not_asked_again_at_once() -> None:
+    asked = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """As a cache that holds the first page for ever; event streams stay silent."""
+        nonlocal asked
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            if b"text/event-stream" in head:
+                await reader.read()
+                break
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(length or 0))
+            asked += b"/History" in head
+            page = b'{"events":[],"position":"e:0","gap":null}'
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(page), page))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    settings = SocketSettings(transports=("http",), greeting_timeout_s=0.01)
+    url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with polywire.connect_websocket(url, settings=settings) as channel:
+        events = channel.subscribe(make_topic(), lane="a")
+        await anext(events)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(read(events, 1), 0.3)
+        assert asked == 2, "from where on, and what is new"
+    server.close()
+
+
 def test_addresses_and_settings_that_cannot_be() -> None:
     for url in ("http://a:1", "ws://", "ws://a:1/#x", "ws://u:p@a:1"):
         with pytest.raises(ValueError, match=r"leads nowhere|more than"):

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MOST_CALLS: Final = 128
 _MOST_EVENTS: Final = 100
 """Of a topic, that are asked for at a time."""
+_PAUSE_S: Final = 1.0
+"""Where there is no news and the server does not wait for any, as a cache on the way would not."""
 _MOST_OF_PAGE: Final = 1000
 """What the server gives at most."""
 _KEEP_ALIVE: Final = [
@@ -291,9 +293,13 @@ class HttpLink:
             await call.has_room()
             limit = max(1, min(call.room, _MOST_EVENTS))
             wait_s = self._settings.poll_wait_s
+            asked_at = monotonic()
             page = await self._ask(call, topic, {**asked, "after": position, "limit": limit, "wait_s": wait_s})
+            is_early = page["position"] == position and monotonic() - asked_at < wait_s / 2
             self._tell(call, page)
             position = page["position"]
+            if is_early:
+                await asyncio.sleep(_PAUSE_S)
 
     async def _latest(self, call: SocketCall, topic: str, asked: dict[str, Any], last: int) -> tuple[list[Any], str]:
         """The last of the history, whose end is where "from now on" begins. It is read from its start."""
