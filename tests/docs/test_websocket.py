@@ -13,7 +13,7 @@ from tests.docs.pages import ROOT, table
 
 PAGE = ROOT / "docs" / "websocket.md"
 PROTOCOL = ROOT / "docs" / "websocket-protocol.md"
-OF_THE_ENGINE = {1002, 1007, 1009}
+OF_THE_ENGINE = {1002, 1007, 1009, 1013}
 
 
 def test_close_codes() -> None:

@@ -33,6 +33,7 @@ class Echo:
         self.turns = Turns()
         self.sockets: list[WebSocket] = []
         self.ends: list[tuple[int, str]] = []
+        self.unfinished_bytes = 0
 
     def __call__(self, exchange: Exchange) -> None:
         offered = offered_subprotocols(exchange)
@@ -45,6 +46,10 @@ class Echo:
             ws.close(4000, "as you wish")
         else:
             ws.send(message)
+
+    def on_unfinished(self, ws: WebSocket, count_bytes: int) -> bool:
+        self.unfinished_bytes += count_bytes
+        return True
 
     def on_closed(self, ws: WebSocket, code: int, reason: str) -> None:
         self.ends.append((code, reason))
@@ -72,6 +77,24 @@ async def test_messages_come_back(client: TestClient, echo: Echo, version: str, 
         ws.close(1000, "done")
         assert await ws.closed() == (1000, "")
     assert echo.ends == [(1000, "done")]
+
+
+async def test_what_is_kept_of_messages_that_are_not_whole_is_counted(client: TestClient, echo: Echo) -> None:
+    begins, goes_on, ends = b"\x01\x84\0\0\0\0abcd", b"\x00\x82\0\0\0\0ef", b"\x80\x80\0\0\0\0"
+    async with client.websocket("/echo") as whole, client.websocket("/echo") as left:
+        whole.sink.feed(begins)
+        left.sink.feed(begins)
+        assert echo.unfinished_bytes == 8
+        whole.sink.feed(goes_on)
+        assert echo.unfinished_bytes == 10
+        whole.sink.feed(ends)
+        assert await whole.receive() == "abcdef"
+        assert echo.unfinished_bytes == 4
+    assert echo.unfinished_bytes == 0
+    async with client.websocket("/echo") as ws:
+        ws.sink.feed(begins + b"\x83\x80\0\0\0\0")
+        assert (await ws.closed())[0] == 1002
+        assert echo.unfinished_bytes == 0
 
 
 async def test_the_server_closes(client: TestClient, echo: Echo) -> None:

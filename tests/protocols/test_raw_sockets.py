@@ -486,3 +486,30 @@ async def test_half_a_ping_of_one_who_does_not_read_holds_it_up_no_more_than_a_w
         ws.send_raw(ping[:50])
         assert not wire.is_paused
         ws.sink.resume()
+
+
+@pytest.mark.parametrize("version", ["1.1", "2"])
+async def test_messages_that_are_never_whole_share_one_budget(version: str) -> None:
+    app = App(Ping(), max_pending_bytes=1000)
+
+    @app.websocket("/echo")
+    async def handler(ws: WebSocket) -> None:
+        await echo(ws)
+
+    part = b"\x02\xfe\x01\x90" + bytes(4 + 400)
+    async with TestClient(app) as client:
+        pending = client.site.runtime.pending
+        async with (
+            client.websocket("/echo", version=version) as one,
+            client.websocket("/echo", version=version) as other,
+        ):
+            one.sink.feed(part)
+            other.sink.feed(part)
+            async with client.websocket("/echo", version=version) as late:
+                late.sink.feed(part)
+                assert await late.closed() == (1013, "too many messages are unfinished")
+            assert pending.held_bytes == 800
+            one.sink.feed(b"\x80\x80\0\0\0\0")
+            assert await one.receive() == bytes(400)
+            assert pending.held_bytes == 400
+        assert pending.held_bytes == 0

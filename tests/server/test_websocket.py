@@ -33,6 +33,7 @@ class SocketSite(EchoSite):
         super().__init__()
         self.sockets: list[WebSocket] = []
         self.ends: list[tuple[int, str]] = []
+        self.unfinished_bytes = 0
         self.taken = 0
 
     def on_request(self, peer: Peer, sink: Any) -> None:
@@ -47,6 +48,10 @@ class SocketSite(EchoSite):
         self.taken += 1
         if not ws.send(message):
             ws.pause_until_drained()
+
+    def on_unfinished(self, ws: WebSocket, count_bytes: int) -> bool:
+        self.unfinished_bytes += count_bytes
+        return True
 
     def on_closed(self, ws: WebSocket, code: int, reason: str) -> None:
         self.ends.append((code, reason))

@@ -31,6 +31,8 @@ cdef class WebSocket(Link):
     cdef object turns
     # It waits for one of them.
     cdef unsigned char awaits_turn, has_turn
+    # Bytes of a message that is not whole, as the listener has counted them.
+    cdef unsigned int counted
     # What a read has brought and nobody has taken yet, the next one last.
     cdef list queued
     cdef object close_timer
@@ -43,6 +45,7 @@ cdef class WebSocket(Link):
     cpdef readable(self)
     cdef int read(self) except -1
     cdef int receive(self, bytes data) except -1
+    cdef bint count(self) except -1
     cdef int drop(self) except -1
     cdef int take(self, one) except -1
     cdef int closed_by_peer(self, int code, str reason) except -1

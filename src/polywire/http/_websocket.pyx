@@ -18,6 +18,8 @@ cdef int PONG = 10
 cdef int NORMAL = 1000
 cdef int ABNORMAL = 1006
 cdef int INTERNAL_ERROR = 1011
+# Of the IANA registry of close codes.
+cdef int TRY_AGAIN_LATER = 1013
 # What `reset` says of a peer that does not end (RFC 9113 §7).
 cdef int CANCEL = 8
 
@@ -210,6 +212,14 @@ cdef class WebSocket(Link):
             self.receive(part)
         return 0
 
+    cdef bint count(self) except -1:
+        """Have the listener count what is kept of a message that is not whole; False: it may not be kept."""
+        cdef Py_ssize_t kept = self.frames.kept()
+        if not self.listener.on_unfinished(self, kept - <Py_ssize_t>self.counted):
+            return False
+        self.counted = kept
+        return True
+
     def go_on(self):
         self.awaits_turn = False
         self.has_turn = True
@@ -220,15 +230,18 @@ cdef class WebSocket(Link):
 
     cdef int receive(self, bytes data) except -1:
         cdef list found = self.frames.receive_data(data)
+        cdef bint fits = self.frames.kept() == <Py_ssize_t>self.counted or self.count()
         if self.turns is not None:
             self.has_turn = False
             self.turns.spend(self.frames.inflated)
         # A read that ends in the middle of a frame may have brought nothing at all.
         if found and self.mailbox is not None and self.closing is None and all_messages(found):
             self.mailbox.receive(self, found)
-            return 0
-        found.reverse()
-        self.queued = found
+        else:
+            found.reverse()
+            self.queued = found
+        if not fits:
+            self.fail(TRY_AGAIN_LATER, "too many messages are unfinished")
         return 0
 
     cdef int drop(self) except -1:
@@ -285,6 +298,9 @@ cdef class WebSocket(Link):
             return 0
         self.over = True
         self.queued = None
+        self.frames.forget()
+        if self.counted:
+            self.count()
         self.stop_waiting()
         sink = self.sink
         if not sink.closed:

@@ -60,6 +60,12 @@ class Listener(Protocol):
     def on_message(self, ws: WebSocket, message: str | bytes, /) -> None:
         """Each message, within the read that brought it."""
 
+    def on_unfinished(self, ws: WebSocket, count_bytes: int, /) -> bool:
+        """So many bytes more, or fewer, are kept of a message that is not whole.
+
+        False: more may not be; the socket is closed with 1013.
+        """
+
     def on_closed(self, ws: WebSocket, code: int, reason: str, /) -> None:
         """Once, however it ends: the peer's code, ours where the peer broke the protocol, 1006 where it left without a
         close.

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from time import monotonic_ns
 from typing import Any, Generic, Protocol, TypeVar
 
+from polywire.errors import Unavailable
 from polywire.http.exchange import Exchange
 from polywire.http.websocket import GOING_AWAY, UNSUPPORTED_DATA, WebSocket, WebSocketLimits, accept
 from polywire.request_id import request_id
@@ -165,6 +166,13 @@ class MessageSocket(ABC, Generic[C]):
             self.on_binary(message)
         if ws.is_blocked and not self._is_held:
             ws.pause_until_drained()
+
+    def on_unfinished(self, ws: WebSocket, count_bytes: int) -> bool:
+        try:
+            self.runtime.pending.hold(count_bytes)
+        except Unavailable:
+            return False
+        return True
 
     def beat(self) -> None:
         # One that is paused cannot be heard; whether it takes what is queued for it is the server's to time.

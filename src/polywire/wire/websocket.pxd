@@ -6,6 +6,9 @@ cdef class Frames:
     cdef readonly unsigned char waiting
     cdef readonly Py_ssize_t inflated  # bytes that the last call has unpacked
 
+    # Bytes of a message that is not whole; `forget` drops them, as it never will be.
+    cdef Py_ssize_t kept(self) except -1
+    cdef int forget(self) except -1
     cpdef list receive_data(self, bytes data)
     cpdef bytes encode(self, object message)
     cdef bytes ping(self)

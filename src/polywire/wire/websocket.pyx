@@ -33,6 +33,12 @@ cdef enum:
 
 
 cdef class Frames:
+    cdef Py_ssize_t kept(self) except -1:
+        raise NotImplementedError
+
+    cdef int forget(self) except -1:
+        raise NotImplementedError
+
     cpdef list receive_data(self, bytes data):
         raise NotImplementedError
 
@@ -217,6 +223,10 @@ cdef class WebSocketEngine(Frames):
 
     cdef Py_ssize_t kept(self) except -1:
         return 0 if self.message is None else PyByteArray_GET_SIZE(self.message)
+
+    cdef int forget(self) except -1:
+        self.message = None
+        return 0
 
     cdef Py_ssize_t take(self, const uint8_t* p, Py_ssize_t size, list found) except -1:
         """More of a data frame's payload; how much of it this was."""
