@@ -69,6 +69,7 @@ class MessageSocket(ABC, Generic[C]):
     )
 
     max_calls = MOST_CALLS
+    leaving_code = GOING_AWAY
 
     def __init__(self, runtime: Runtime, exchange: Exchange) -> None:
         self.runtime = runtime
@@ -125,8 +126,18 @@ class MessageSocket(ABC, Generic[C]):
         self.ws.close(UNSUPPORTED_DATA, "messages are text")
 
     def go_away(self) -> None:
-        """The server is going: say so, and let what runs end."""
-        self.ws.close(GOING_AWAY, "the server is going away")
+        """The server is going: close the socket once nothing runs that is waited for."""
+        self.settle()
+
+    def settle(self) -> None:
+        """To be called when something that ran is over: the socket of a server that goes ends with the last of it."""
+        if self.runtime.is_leaving and not self.is_needed:
+            self.ws.close(self.leaving_code, "the server is going away")
+
+    @property
+    def is_needed(self) -> bool:
+        """Something runs that is waited for."""
+        return bool(self.calls)
 
     def close(self, code: int, reason: str) -> None:
         """Close it, whatever runs."""

@@ -89,6 +89,8 @@ class Runtime:
         """Calls that have a task, and endpoints of the user's own: what draining waits for."""
         self.sockets: dict[Socket, None] = {}
         """Connections of messages that are open, by `add_socket`: told when the server goes."""
+        self.is_leaving = False
+        """The server is going."""
         self.reconnect_s = _LEAST_SPREAD_S
         """Within which clients should come back elsewhere, once the server goes."""
         self._ended_a_tick = 1
@@ -113,8 +115,9 @@ class Runtime:
         within_s: until `stop`; what else runs may go on until then. Clients have `reconnect_s` to move by themselves.
         Those who have not are ended within as long again, a few at a time: they should not all come back at once.
         """
-        if self._leaving is not None:
+        if self.is_leaving:
             return
+        self.is_leaving = True
         loop = asyncio.get_running_loop()
         count = len(self.sockets) + len(self.suspended)
         spread_s = max(_LEAST_SPREAD_S, min(_MOST_SPREAD_S, count / _RECONNECTS_PER_S))
@@ -134,7 +137,7 @@ class Runtime:
     def add_socket(self, socket: Socket) -> None:
         """Count a socket among `sockets`. One that comes while the server goes is told so in the next turn."""
         self.sockets[socket] = None
-        if self._leaving is not None:
+        if self.is_leaving:
             asyncio.get_running_loop().call_soon(self._tell_late, socket)
 
     def _tell_late(self, socket: Socket) -> None:

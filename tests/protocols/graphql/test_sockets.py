@@ -103,6 +103,15 @@ async def test_a_server_that_goes_answers_what_is_under_way(client: TestClient, 
         assert await ws.closed() == (1001, "the server is going away")
 
 
+async def test_a_server_that_goes_does_not_wait_for_what_the_client_gives_up(client: TestClient) -> None:
+    async with connected(client) as ws:
+        subscribe(ws, {"query": '{slow(name: "a")}'}, "slow")
+        await asyncio.sleep(0)
+        client.site.go_away()
+        ws.send_json({"id": "slow", "type": "complete"})
+        assert await ws.closed() == (1001, "the server is going away")
+
+
 @pytest.mark.parametrize(
     ("payload", "code"),
     [

@@ -67,7 +67,6 @@ class GraphqlSocket(MessageSocket[Operation]):
         self._preparation = preparation
         self._metadata: Metadata | None = None
         """None before `connection_init`."""
-        self._is_leaving = False
 
     def begin(self, init_timeout_s: float) -> None:
         if SUBPROTOCOL in offered_subprotocols(self.exchange):
@@ -76,14 +75,10 @@ class GraphqlSocket(MessageSocket[Operation]):
         elif self.accept():
             self.ws.close(SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
 
-    def go_away(self) -> None:
-        self._is_leaving = True
-        self._leave()
-
-    def _leave(self) -> None:
-        """Close it once every query and mutation is answered: subscriptions begin anew elsewhere."""
-        if all(operation.subscribes for operation in self.calls.values()):
-            super().go_away()
+    @property
+    def is_needed(self) -> bool:
+        """Queries and mutations are waited for; subscriptions begin anew elsewhere."""
+        return not all(operation.subscribes for operation in self.calls.values())
 
     def on_text(self, text: str) -> None:
         try:
@@ -121,6 +116,7 @@ class GraphqlSocket(MessageSocket[Operation]):
         operation = self.calls.pop(_id(message), None)
         if operation is not None:
             operation.cancel()
+            self.settle()
 
     def _subscribe(self, message: Message) -> None:
         id = _id(message)
@@ -140,7 +136,7 @@ class GraphqlSocket(MessageSocket[Operation]):
             problem = ResourceExhausted(f"more than {MOST_CALLS} operations at once", reason=TOO_MANY_CALLS)
             operation.refuse(problem)
             return
-        if self._is_leaving:
+        if self.runtime.is_leaving:
             operation.refuse(Unavailable("the server is going away", reason=GOING_AWAY))
             return
         self.calls[id] = operation
@@ -158,16 +154,14 @@ class GraphqlSocket(MessageSocket[Operation]):
     def failed(self, operation: Operation, errors: list[dict[str, Any]], /) -> None:
         self._forget(operation)
         # A subscription begins anew once the socket is closed, unless it is told of an error.
-        if not (self._is_leaving and operation.subscribes):
+        if not (self.runtime.is_leaving and operation.subscribes):
             self._tell(operation, "error", _encode(errors))
-        if self._is_leaving:
-            self._leave()
+        self.settle()
 
     def completed(self, operation: Operation, /) -> None:
         self._forget(operation)
         self.ws.send(f'{{"id":{_encode(operation.id).decode()},"type":"complete"}}')
-        if self._is_leaving:
-            self._leave()
+        self.settle()
 
     async def drained(self) -> None:
         await self.ws.drained()

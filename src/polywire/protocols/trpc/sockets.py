@@ -66,7 +66,8 @@ class TrpcSocket(MessageSocket[Call]):
         self._by_path = by_path
         self._metadata: Metadata = exchange.headers
         self._awaits_parameters = False
-        self._is_leaving = False
+        self._had_time = False
+        """To move, since it was told that the server goes."""
 
     def begin(self) -> None:
         self._awaits_parameters = "connectionParams=1" in self.exchange.query.split("&")
@@ -80,10 +81,13 @@ class TrpcSocket(MessageSocket[Call]):
         self._timer = asyncio.get_running_loop().call_later(self.runtime.reconnect_s, self._leave)
 
     def _leave(self) -> None:
-        """The client has had its time to move: close the socket once nothing runs on it any more."""
-        self._is_leaving = True
-        if not self.calls:
-            super().go_away()
+        """Close the socket once nothing runs on it any more."""
+        self._had_time = True
+        self.settle()
+
+    @property
+    def is_needed(self) -> bool:
+        return not self._had_time or super().is_needed
 
     def on_text(self, text: str) -> None:
         if text == "PING":
@@ -183,8 +187,7 @@ class TrpcSocket(MessageSocket[Call]):
         else:
             self.calls.pop(message.id, None)
             self._tell_error(message, error, procedure.path)
-        if self._is_leaving:
-            self._leave()
+        self.settle()
 
     def _emit(self, message: Message, procedure: Procedure, call: Call, item: Any, id: str | None = None, /) -> bool:
         data = procedure.encode(item)
@@ -204,8 +207,7 @@ class TrpcSocket(MessageSocket[Call]):
         if error is not None and not was_stopped:
             self._tell_error(message, error, procedure.path)
         self._tell(message, b'{"type":"stopped"}')
-        if self._is_leaving:
-            self._leave()
+        self.settle()
 
     def _tell(self, message: Message, result: bytes) -> bool:
         return self.ws.send(self._envelope(message, b'"result":' + result))

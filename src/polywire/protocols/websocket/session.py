@@ -71,6 +71,8 @@ class Running:
 class Session(MessageSocket[Call]):
     """One client. Its calls are known by the ids that it gives them."""
 
+    leaving_code = SERVICE_RESTART
+
     def __init__(self, server: WebSocketServer, exchange: Exchange, framing: Framing) -> None:
         super().__init__(server.runtime, exchange)
         self._server = server
@@ -94,7 +96,6 @@ class Session(MessageSocket[Call]):
         self._begun_before = 0
         """Of those, at the last beat."""
         self._quiet_since = monotonic()
-        self._is_leaving = False
         self._kept_bytes = 0
         """Of items that no handler has read yet."""
 
@@ -183,7 +184,7 @@ class Session(MessageSocket[Call]):
         try:
             if self.is_full:
                 raise ResourceExhausted(f"more than {self.max_calls} calls at once", reason=TOO_MANY_CALLS)
-            if self._is_leaving:
+            if self.runtime.is_leaving:
                 raise Unavailable("the server is going away", reason=GOING_AWAY)
             if target is None:
                 raise Unimplemented(f"there is no method {message.method[:200]!r}")
@@ -316,8 +317,7 @@ class Session(MessageSocket[Call]):
             running.window.end()
         self.calls.pop(running.id, None)
         self.ws.send(message)
-        if self._is_leaving and not self.calls:
-            self.ws.close(SERVICE_RESTART, "the server is going away")
+        self.settle()
 
     # The end
 
@@ -327,10 +327,8 @@ class Session(MessageSocket[Call]):
         self.close(code, reason)
 
     def go_away(self) -> None:
-        self._is_leaving = True
         self.ws.send(self._framing.going_away(self.runtime.reconnect_s))
-        if not self.calls:
-            self.ws.close(SERVICE_RESTART, "the server is going away")
+        super().go_away()
 
     def cancel_calls(self) -> None:
         calls, self.calls = self.calls, {}
