@@ -20,8 +20,7 @@ cdef class SharedBatch:
     cdef bytes encoded(self, object key, object encode):
         """What encode(batch) makes, of the first call with that key. Raises what it raises, and tries again."""
         cdef bytes made
-        cdef PyObject* found
-        found = PyDict_GetItem(self.encodings, key)
+        cdef PyObject* found = PyDict_GetItem(self.encodings, key)
         if found != NULL:
             made = <bytes>found
         else:
